@@ -1,0 +1,1 @@
+"""One module per theorem; importing this package registers every claim, in the order of the book."""

@@ -1,0 +1,27 @@
+"""The vocabulary that every room of the package shares: axes, logits functions, the box.
+
+Axes, by their letters, as they appear in shape comments throughout:
+
+====  ==========================================================================
+R     replicas: independent models, one per seed
+N     examples
+D     input coordinates; ``*D`` is the shape of one input, for example (28, 28)
+K     classes
+====  ==========================================================================
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+LogitsFn = Callable[[Tensor], Tensor]
+"""Logits of a batch: ``[N, *D] -> [N, K]`` for one model, ``[R, N, *D] -> [R, N, K]`` for replicas.
+
+Example n of the output depends on example n of the input alone, in evaluation mode and without
+side effects; replica r of the output depends on replica r of the model alone.
+"""
+
+Box = tuple[float, float] | None
+"""The range ``(low, high)`` that every input coordinate must stay in; None means no constraint."""
+
+__all__ = ["Box", "LogitsFn"]
