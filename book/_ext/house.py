@@ -1,0 +1,38 @@
+"""What this book adds to Sphinx: two kinds of numbered statement, and the address it is published at."""
+
+import os
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx_proof.directive import DEFAULT_REALTYP_TO_COUNTERTYP, ElementDirective
+from sphinx_proof.nodes import NODE_TYPES, depart_enumerable_node, visit_enumerable_node
+
+KINDS = ("erratum", "counterexample")
+"""Statement kinds of the registry (`sparse_robust.theory.claims.Kind`) that sphinx-proof does not know."""
+
+
+def address(_app: Sphinx, config: Config) -> None:
+    """Canonical links and the sitemap: SITE_URL when publishing, otherwise what `make serve` serves."""
+    url = os.environ.get("SITE_URL", "http://localhost:8000").rstrip("/") + "/"
+    config.html_baseurl = config.ogp_site_url = url
+
+
+def number(_app: Sphinx, config: Config) -> None:
+    """How a caption reads before sphinx-proof capitalises it."""
+    config.numfig_format = {kind: f"{kind} %s" for kind in KINDS} | config.numfig_format
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register both, after sphinx-proof."""
+    app.setup_extension("sphinx_proof")
+    for kind in KINDS:
+        node = type(f"{kind}_node", (nodes.Admonition, nodes.Element), {"__module__": __name__})
+        globals()[node.__name__] = node  # Sphinx pickles doctrees, so the class must be found by name
+        NODE_TYPES[kind] = node
+        DEFAULT_REALTYP_TO_COUNTERTYP[kind] = kind
+        app.add_enumerable_node(node, kind, None, html=(visit_enumerable_node, depart_enumerable_node))
+        app.add_directive_to_domain("prf", kind, ElementDirective)
+    app.connect("config-inited", address)
+    app.connect("config-inited", number, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
