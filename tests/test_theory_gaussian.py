@@ -233,11 +233,10 @@ def test_retrained_path_starts_where_the_soft_threshold_ends(path):
     best = path["retrained"]
     assert best.index[0] == 83
     assert np.all(np.diff(best.r_inf) < 0)
-    common = best.index
     for rule in ("hard", "soft"):
-        both = best[["r_inf"]].join(path[rule][["r_inf"]], rsuffix="_other", how="inner")
+        both = best.index.intersection(path[rule].index)
         assert len(both) > 80
-        assert np.all(both.r_inf >= both.r_inf_other - 1e-15)
+        assert np.all(best.r_inf[both] >= path[rule].r_inf[both] - 1e-15)
 
 
 @pytest.mark.parametrize(
