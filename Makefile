@@ -51,12 +51,11 @@ reproduce: $(STAMP)  ## run every chapter here, compare with the paper and with 
 .PHONY: test
 test: export SPARSE_ROBUST_SITE := required
 test: $(STAMP)  ## everything that has to hold: lint, types, tests, every chapter run again, the site
-	@echo "[1/5] ruff";  $(BIN)/ruff check . && $(BIN)/ruff format --check src tests
-	@echo "[2/5] mypy";  $(BIN)/mypy
-	@echo "[3/5] notebooks are normalised";  $(NORMALISE) --verify $(CHAPTERS)
-	@echo "[4/5] the site, warnings as errors";  rm -rf _build/html _build/.doctrees
+	@echo "[1/4] ruff";  $(BIN)/ruff check . && $(BIN)/ruff format --check src tests
+	@echo "[2/4] mypy";  $(BIN)/mypy
+	@echo "[3/4] the site, warnings as errors";  rm -rf _build/html _build/.doctrees
 	@$(BIN)/jupyter-book build . -W --keep-going -n --quiet
-	@echo "[5/5] tests, and every chapter against its stored outputs"
+	@echo "[4/4] tests, and every chapter against its stored outputs"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env tests $(CHAPTERS)
 	@echo "make test: all passed (the site that was checked: _build/html/index.html)"
 
