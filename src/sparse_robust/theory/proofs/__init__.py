@@ -1,4 +1,7 @@
 """One module per theorem; importing this package registers every claim, in the order of the book."""
 
 # ruff: noqa: I001 (the order is that of the book)
+from . import theorem_3_1 as theorem_3_1
+from . import theorem_3_1_sharper as theorem_3_1_sharper
+from . import theorem_3_1_errata as theorem_3_1_errata
 from . import gaussian as gaussian, gaussian_pruning as gaussian_pruning
