@@ -1,6 +1,7 @@
 """One module per theorem; importing this package registers every claim, in the order of the book."""
 
 # ruff: noqa: I001 (the order is that of the book)
+from . import norms as norms, attacks as attacks, attacks_boxed as attacks_boxed
 from . import theorem_3_1 as theorem_3_1
 from . import theorem_3_1_sharper as theorem_3_1_sharper
 from . import theorem_3_1_errata as theorem_3_1_errata
