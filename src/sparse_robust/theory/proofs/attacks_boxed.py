@@ -75,7 +75,7 @@ def clipped(a: sp.Expr, low: sp.Expr, high: sp.Expr) -> sp.Expr:
 
 
 def assert_clip_is_projection(clip: Callable[[sp.Expr, sp.Expr, sp.Expr], sp.Expr]) -> None:
-    """clip(a) lies in [low, high], and (clip(a) - a) (d' - clip(a)) >= 0 for every d' in it, wherever a lies."""
+    """clip(a) lies in [low, high], and (clip(a) - a) (d' - clip(a)) >= 0 for every d' in there."""
     low = sp.Symbol("l", real=True)
     s, t, r = sp.symbols("s t r", nonnegative=True)
     other, high = low + s, low + s + t  # every d' in the interval
