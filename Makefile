@@ -38,7 +38,7 @@ $(STAMP): requirements.txt pyproject.toml
 
 .PHONY: book
 book: $(STAMP)  ## build the website from the committed notebooks and results
-	@$(BIN)/jupyter-book build . -W --keep-going -n --quiet
+	@$(BIN)/jupyter-book build . --all -W --keep-going -n --quiet
 	@echo "The book: _build/html/index.html (open it, or: make serve)"
 
 $(SITE): | $(STAMP)
@@ -54,7 +54,7 @@ test: $(STAMP)  ## everything that has to hold: lint, types, tests, every chapte
 	@echo "[1/4] ruff";  $(BIN)/ruff check . && $(BIN)/ruff format --check src tests
 	@echo "[2/4] mypy";  $(BIN)/mypy
 	@echo "[3/4] the site, warnings as errors";  rm -rf _build/html _build/.doctrees
-	@$(BIN)/jupyter-book build . -W --keep-going -n --quiet
+	@$(BIN)/jupyter-book build . --all -W --keep-going -n --quiet
 	@echo "[4/4] tests, and every chapter against its stored outputs"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env tests $(CHAPTERS)
 	@echo "make test: all passed (the site that was checked: _build/html/index.html)"

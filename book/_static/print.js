@@ -1,19 +1,13 @@
-// A printed page has no buttons to press: open every folded part before printing, fold again what was folded after.
+// A printed page has no buttons to press: open every folded part before printing, and fold again afterwards.
+// sphinx-togglebutton does so for its own parts; proofs and hidden cells are plain <details>.
 (() => {
   let opened = [];
   addEventListener("beforeprint", () => {
-    opened = [...document.querySelectorAll("details:not([open])")];
+    opened = [...document.querySelectorAll("details:not([open], .toggle-details)")];
     opened.forEach((part) => { part.open = true; });
-    document.querySelectorAll(".toggle-hidden").forEach((part) => {
-      part.classList.remove("toggle-hidden");
-      opened.push(part);
-    });
   });
   addEventListener("afterprint", () => {
-    opened.forEach((part) => {
-      if (part.tagName === "DETAILS") part.open = false;
-      else part.classList.add("toggle-hidden");
-    });
+    opened.forEach((part) => { part.open = false; });
     opened = [];
   });
 })();

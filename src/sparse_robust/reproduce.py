@@ -148,7 +148,7 @@ def build(root: Path, staged: Path) -> bool:
         "--path-output",
         str(root),
     ]
-    return subprocess.run([*command, "--keep-going", "-n", "--quiet"], check=False).returncode == 0
+    return subprocess.run([*command, "--all", "--keep-going", "-n", "--quiet"], check=False).returncode == 0
 
 
 def reproduce(profile: str = "laptop", device: str = "cpu") -> int:
