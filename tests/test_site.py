@@ -23,8 +23,15 @@ GENERATED = {"genindex.html", "search.html", "prf-prf.html", "index.html"}
 BUDGET = 600_000
 """Bytes of a first visit: page, scripts, styles, pictures and FONTS, each gzipped by itself at level 9."""
 FONTS = [SITE / "_static" / "vendor" / "icons.woff"] + [
-    SITE / "_static/vendor/mathjax/output/chtml/fonts/woff-v2" / f"MathJax_{font}-Regular.woff"
-    for font in ("Main", "AMS", "Size1", "Size2", "Size3", "Size4")
+    SITE / "_static/vendor/mathjax/output/chtml/fonts/woff-v2" / f"MathJax_{font}.woff"
+    for font in (
+        "Main-Regular",
+        "Math-Italic",
+        "AMS-Regular",
+        "Size1-Regular",
+        "Size2-Regular",
+        "Size3-Regular",
+    )
 ]
 """What a browser fetches as soon as there are icons and formulas; the rarer fonts come when they are needed."""
 
