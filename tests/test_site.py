@@ -33,7 +33,7 @@ FONTS = [SITE / "_static" / "vendor" / "icons.woff"] + [
         "Size3-Regular",
     )
 ]
-"""What a browser fetches as soon as there are icons and formulas; the rarer fonts come when they are needed."""
+"""What a browser fetches as soon as there are icons and formulas; rarer fonts come when they are needed."""
 
 PAGES = sorted(page for page in SITE.rglob("*.html") if "_static" not in page.relative_to(SITE).parts)
 WRITTEN = [page for page in PAGES if page.relative_to(SITE).as_posix() not in GENERATED]
