@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import re
 from typing import Any
 
 import matplotlib as mpl
 from cycler import cycler
+from matplotlib.figure import Figure
 
 PALETTE: dict[str, str] = {
     "blue": "#0072B2",
     "vermillion": "#D55E00",
-    "green": "#007A5A",
-    "purple": "#B0518C",
+    "green": "#009E73",
+    "purple": "#CC79A7",
     "orange": "#E69F00",
     "sky": "#56B4E9",
     "grey": "#5F6368",
 }
-"""Okabe and Ito's colours, safe for the colour-blind; green and purple darkened, to read as thin lines."""
+"""Okabe and Ito's colours, which the colour-blind tell apart; grey for what is only context."""
 
 _RC: Any = {
     # The page is about 700 px wide and a figure of 7 inches fills it, so that points are points.
@@ -62,18 +65,26 @@ def style() -> None:
     parameters are set. Call it once, in the first cell that draws.
     """
     mpl.rcParams.update(_RC)
-    from IPython.core.getipython import get_ipython
-
-    if (shell := get_ipython()) is None:
+    try:  # a machine that only computes need not have Jupyter
+        from IPython.core.getipython import get_ipython
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+        from matplotlib_inline.config import InlineBackend
+    except ImportError:
         return
-    from matplotlib_inline.backend_inline import set_matplotlib_formats
-    from matplotlib_inline.config import InlineBackend
+    shell = get_ipython()
+    if shell is None or shell.display_formatter is None:
+        return
+    # matplotlib reads this trait again when the first figure opens, and would put its own printer back
+    InlineBackend.instance(parent=shell).figure_formats = set()
+    set_matplotlib_formats()
+    shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, to_svg)
 
-    # Importing pyplot re-reads these traits, so they are set as well as applied.
-    config = InlineBackend.instance(parent=shell)
-    options: dict[str, Any] = {**config.print_figure_kwargs, "metadata": {"Date": None}}
-    config.figure_formats, config.print_figure_kwargs = {"svg"}, options
-    set_matplotlib_formats("svg")
+
+def to_svg(figure: Figure) -> str:
+    """The figure as SVG without a date and on one line (a notebook quotes every line: it grows by half)."""
+    with io.StringIO() as file:
+        figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
+        return re.sub(r"\s*\n\s*", " ", file.getvalue())
 
 
-__all__ = ["PALETTE", "style"]
+__all__ = ["PALETTE", "style", "to_svg"]
