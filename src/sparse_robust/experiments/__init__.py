@@ -1,1 +1,21 @@
-"""."""
+"""Experiments: frozen specs, a catalogue, a resumable runner, typed rows, the ledger of claims."""
+
+from .catalogue import CATALOGUE, PROFILES, Experiment, Profile, find
+from .rows import Row, RowError
+from .runner import run
+from .spec import Attack, Spec
+from .store import Store
+
+__all__ = [
+    "CATALOGUE",
+    "PROFILES",
+    "Attack",
+    "Experiment",
+    "Profile",
+    "Row",
+    "RowError",
+    "Spec",
+    "Store",
+    "find",
+    "run",
+]

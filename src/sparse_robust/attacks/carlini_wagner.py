@@ -1,0 +1,160 @@
+"""Carlini and Wagner's l_2 attack."""
+
+import torch
+from torch import Tensor
+
+from sparse_robust.types import LogitsFn
+
+from .contract import Active, AttackResult, as_replicas, margin, norms, spread, validate
+
+EDGE = 1e-4
+"""How far, relative to half the box, a start keeps from its edges: atanh(±1) is infinite, and within
+1e-6 of an edge tanh is so flat that a pixel needs most of the search to leave it."""
+
+PATIENCE = 10
+"""Every steps / PATIENCE steps, an example whose loss has not improved by a ten-thousandth is done."""
+
+SETTLED = 1e-3
+"""An example is done when a descent flips it again and finds nothing nearer by this relative amount."""
+
+
+def descend(
+    logits_fn: LogitsFn,
+    x: Tensor,
+    y: Tensor,
+    c: Tensor,
+    *,
+    steps: int,
+    lr: float,
+    confidence: float,
+    box: tuple[float, float],
+) -> tuple[Tensor, Tensor]:
+    """One descent with trade-offs ``c`` [R, N]: the nearest flipped point and its distance (or inf).
+
+    Adam on w, with x' = centre + half * tanh(w), of ||x' - x||^2 + c * max(margin + confidence, 0).
+    Every example has its own trade-off, its own moments and its own end; none affects another.
+    """
+    half, centre = (box[1] - box[0]) / 2, (box[1] + box[0]) / 2
+    best, nearest = x.clone(), torch.full_like(c, torch.inf)
+    active = Active(torch.ones_like(y, dtype=torch.bool))
+    w = torch.atanh(((x - centre) / half).clamp(-1 + EDGE, 1 - EDGE))
+    first, second = torch.zeros_like(w), torch.zeros_like(w)
+    lowest = torch.full_like(c, torch.inf)
+    start, label, weight, window = x, y, c, max(steps // PATIENCE, 1)
+    found, distance = best.clone(), nearest.clone()
+    for step in range(1, steps + 1):
+        tanh = w.tanh()
+        z = (centre + half * tanh).requires_grad_()
+        with torch.enable_grad():
+            lead, _ = margin(logits_fn(z), label)
+            hinge = (lead + confidence).clamp_min(0)
+            (gradient,) = torch.autograd.grad((weight * hinge).sum(), z)
+        z = z.detach()
+        move = z - start
+        length = norms(move, label)
+        better = (lead.detach() < -confidence) & (length < distance)
+        distance = torch.where(better, length, distance)
+        found = torch.where(spread(better, z), z, found)
+        gradient = gradient.add_(move, alpha=2).mul_(half * (1 - tanh * tanh))
+        first.lerp_(gradient, 0.1)
+        second.lerp_(gradient.square_(), 0.001)
+        scale = (1 - 0.999**step) ** 0.5
+        rate = lr * (1 - (step - 1) / steps)
+        w = w.addcdiv(first, second.sqrt().add_(1e-8 * scale), value=-rate * scale / (1 - 0.9**step))
+        if step % window == 0 and step < steps:
+            loss = length.square() + weight * hinge.detach()
+            going = loss < 0.9999 * lowest
+            lowest = torch.where(going, loss, lowest)
+            going &= active.todo
+            active.put(distance, nearest)
+            active.put(found, best)
+            if not going.any():
+                return best, nearest
+            still = torch.zeros_like(y, dtype=torch.bool)
+            active.put(going, still)
+            if still.sum(1).amax() < 0.9 * len(active):
+                inner = Active(going)
+                state = (w, first, second, start, label, weight, lowest, found, distance)
+                w, first, second, start, label, weight, lowest, found, distance = map(inner.take, state)
+                index = active.index.gather(1, inner.index)
+                active.index, active.todo = index, inner.todo
+    active.put(distance, nearest)
+    active.put(found, best)
+    return best, nearest
+
+
+def carlini_wagner(
+    logits_fn: LogitsFn,
+    x: Tensor,
+    y: Tensor,
+    *,
+    steps: int = 100,
+    searches: int = 9,
+    lr: float = 0.1,
+    first_c: float = 1.0,
+    confidence: float = 0.0,
+    box: tuple[float, float] = (0.0, 1.0),
+) -> AttackResult:
+    r"""C&W l_2: minimise ||x' - x||_2^2 + c max(margin(x') + confidence, 0), and search for c.
+
+    The change of variables x' = centre + half * tanh(w) keeps x' in the box, so the box is part of the
+    attack. For each example c starts at ``first_c``; it is halved in (in the interval known) after a
+    success and raised (tenfold while no success is known) after a failure. The nearest flipped point of
+    all descents is kept. An example that is misclassified already is returned as it is, with radius 0;
+    one that never flips has an infinite radius.
+
+    Args:
+        logits_fn: [*B, *D] -> [*B, K].
+        x: [*B, *D], floating point, in the box.
+        y: [*B], the true classes.
+        steps: of Adam in each descent.
+        searches: descents, one for each trial of c.
+        lr: of Adam, in units of w.
+        first_c: the first trade-off, above 0.
+        confidence: by how much another class must lead, in logits; at least 0.
+        box: (low, high).
+
+    Raises:
+        ValueError: if an option is out of range, shapes disagree or x leaves the box.
+
+    Reference: Carlini, Wagner 2017, section VI-A; paper, section 4.
+    """
+    validate(x, y, box)
+    if min(steps, searches) < 1 or min(lr, first_c) <= 0 or confidence < 0:
+        raise ValueError(
+            "steps and searches must be at least 1, lr and first_c above 0, confidence at least 0; "
+            f"got {steps}, {searches}, {lr}, {first_c}, {confidence}"
+        )
+
+    def search(logits_fn: LogitsFn, x: Tensor, y: Tensor) -> Tensor:
+        found = x.clone()
+        with torch.no_grad():
+            todo = logits_fn(x).argmax(-1) == y
+        nearest = torch.full(y.shape, torch.inf, dtype=x.dtype, device=x.device)
+        low, high = torch.zeros_like(nearest), torch.full_like(nearest, torch.inf)
+        c = torch.full_like(nearest, first_c)
+        for _ in range(searches):
+            if not todo.any():
+                break
+            active = Active(todo)
+            point, distance = descend(
+                logits_fn,
+                *map(active.take, (x, y, c)),
+                steps=steps,
+                lr=lr,
+                confidence=confidence,
+                box=box,
+            )
+            reached = torch.full_like(nearest, torch.inf)
+            active.put(distance, reached)
+            improved = reached < nearest
+            active.put(torch.where(spread(active.take(improved), point), point, active.take(found)), found)
+            flipped = reached.isfinite()
+            todo = todo & ~(flipped & (reached > (1 - SETTLED) * nearest))
+            nearest = torch.where(improved, reached, nearest)
+            high = torch.where(flipped, c, high)
+            low = torch.where(flipped, low, c)
+            c = torch.where(high.isfinite(), (low + high) / 2, c * 10)
+        return found
+
+    return as_replicas(search, logits_fn, x, y)

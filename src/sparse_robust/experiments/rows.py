@@ -1,0 +1,122 @@
+"""Result rows: one number each, with where it comes from."""
+
+import json
+import math
+import types
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+
+class RowError(ValueError):
+    """A stored row that cannot be read; names file and line."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured number.
+
+    Attributes:
+        experiment: its name in the catalogue.
+        spec: the content address of the spec it was computed under.
+        seed: of the replica.
+        round: prunings done, 0 for the dense reference.
+        sparsity: exact fraction of zero weights.
+        metric: accuracy, sparsity, norm_ratio, r_inf, r_2, r_2_squared or failures.
+        attack: FGS, rFGS, DeepFool, C&W, or exact for a closed form; None where no attack is involved.
+        value: the number; infinity (stored as null) where an attack failed.
+        n: examples behind it.
+        stderr: standard error over these examples, where there is one.
+        commit: of the code.
+        dirty: whether the package differed from that commit.
+        torch: version.
+        device: what computed it.
+        data: fingerprint of the data.
+        data_description: the data, in words.
+        seconds: wall time of the computation, divided by the replicas that shared it.
+    """
+
+    experiment: str
+    spec: str
+    seed: int
+    round: int
+    sparsity: float
+    metric: str
+    attack: str | None
+    value: float
+    n: int
+    stderr: float | None
+    commit: str
+    dirty: bool
+    torch: str
+    device: str
+    data: str
+    data_description: str
+    seconds: float
+
+    @property
+    def identity(self) -> tuple[str, str, int, int, str, str | None]:
+        """What the number is of; two rows with one identity are the same measurement."""
+        return (self.spec, self.data, self.seed, self.round, self.metric, self.attack)
+
+    def to_json(self) -> str:
+        """One line of JSON without a newline; infinity becomes null, which no other value is."""
+        record = asdict(self)
+        if math.isinf(self.value):
+            record["value"] = None
+        return json.dumps(record, allow_nan=False, separators=(",", ":"))
+
+
+_TYPES: dict[str, Any] = get_type_hints(Row)
+
+
+def _accepts(kind: Any, value: Any) -> bool:
+    if get_origin(kind) in (Union, types.UnionType):
+        return any(_accepts(part, value) for part in get_args(kind))
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, kind)
+
+
+def parse(line: str, where: str) -> Row:
+    """Read one row, checking every field's presence and type.
+
+    Raises:
+        RowError: naming ``where`` (file and line), what is wrong and the remedy.
+    """
+    remedy = "restore the line from version control or delete it and run the experiment again"
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise RowError(f"{where}: not JSON ({error.msg} at column {error.colno}); {remedy}") from None
+    names = [f.name for f in fields(Row)]
+    if not isinstance(record, dict) or set(record) != set(names):
+        found = sorted(set(record) ^ set(names)) if isinstance(record, dict) else type(record).__name__
+        raise RowError(f"{where}: missing or unknown fields {found}; {remedy}")
+    if record["value"] is None:
+        record["value"] = math.inf
+    for name in names:
+        if not _accepts(_TYPES[name], record[name]):
+            raise RowError(f"{where}: {name} must be {_TYPES[name]}, got {record[name]!r}; {remedy}")
+    return Row(**record)
+
+
+def read(path: Path) -> list[Row]:
+    """All rows of a file, in order; none if it does not exist.
+
+    Raises:
+        RowError: if a line is not a row, or a number is stored twice.
+    """
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    rows = [parse(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+    seen: dict[Any, int] = {}
+    for number, row in enumerate(rows, 1):
+        if row.identity in seen:
+            first = seen[row.identity]
+            raise RowError(f"{path}, line {number}: the same number as line {first}; delete one of them")
+        seen[row.identity] = number
+    return rows

@@ -1,0 +1,219 @@
+"""Run an experiment: resume, train, prune round by round, measure, store."""
+
+import functools
+import platform
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from sparse_robust.metrics import total_sparsity
+from sparse_robust.models import prunable
+
+from .catalogue import Experiment, Profile, find
+from .rows import Row
+from .spec import Spec
+from .stages import (
+    Arrays,
+    Measurement,
+    Population,
+    advance,
+    arrays,
+    build,
+    join,
+    load,
+    measure_attack,
+    measure_clean,
+)
+from .store import Store
+
+CLEAN_METRICS = (
+    ("accuracy", None),
+    ("sparsity", None),
+    ("norm_ratio", None),
+    ("r_2", "exact"),
+    ("r_2_squared", "exact"),
+    ("r_inf", "exact"),
+)
+
+
+@functools.cache
+def code_version() -> tuple[str, bool]:
+    """The commit of the package, and whether its source differs from it; ("unknown", True) outside git."""
+    folder = Path(__file__).resolve().parents[1]
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "--short=12", "HEAD"), bool(git("status", "--porcelain", "--", "."))
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown", True
+
+
+def device_name(device: torch.device) -> str:
+    """What computes, in words that mean something on another machine."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu {platform.machine()}"
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called ``name``; ``auto`` is the GPU where there is one.
+
+    Raises:
+        ValueError: if a GPU is asked for and there is none.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"device {name!r}: this machine offers PyTorch no GPU; use --device cpu")
+    return torch.device(name)
+
+
+def expected(spec: Spec) -> list[tuple[str, str | None]]:
+    """Every (metric, attack) of one replica after one round."""
+    names: list[tuple[str, str | None]] = list(CLEAN_METRICS)
+    for attack in spec.attacks:
+        metrics = ("r_inf",) if attack.name in ("FGS", "rFGS") else ("r_2", "r_2_squared", "failures")
+        names += [(metric, attack.name) for metric in metrics]
+    return names
+
+
+class Run:
+    """One spec with some seeds; what is stored is not computed again."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        profile: Profile,
+        spec: Spec,
+        seeds: Sequence[int],
+        *,
+        device: torch.device,
+        root: Path | str | None,
+        store: Store,
+        quiet: bool,
+    ) -> None:
+        """Load the data and see what is missing."""
+        self.experiment, self.profile, self.spec, self.store = experiment, profile, spec, store
+        self.device, self.quiet = device, quiet
+        self.dataset = load(spec, root)
+        self.have = {row.identity for row in store.rows(experiment.name, profile)}
+        self.seeds = [seed for seed in seeds if any(self.missing([seed], r) for r in range(spec.rounds + 1))]
+
+    def missing(self, seeds: Sequence[int], round_: int) -> set[tuple[str, str | None]]:
+        """The numbers after ``round_`` that at least one of the seeds lacks."""
+        key, data = self.spec.key, self.dataset.fingerprint
+        return {
+            name
+            for name in expected(self.spec)
+            for s in seeds
+            if (key, data, s, round_, *name) not in self.have
+        }
+
+    def __call__(self) -> None:
+        """Compute and store what is missing, one round at a time."""
+        if not self.seeds:
+            return
+        data = arrays(self.spec, self.dataset, self.device)
+        population = build(self.spec, self.seeds, self.device)
+        for round_ in range(self.spec.rounds + 1):
+            population = self.reach(round_, population, data)
+            missing = self.missing(self.seeds, round_)
+            if any(name in missing for name in CLEAN_METRICS):
+                self.keep(round_, population, measure_clean(self.spec, population, data))
+            for attack in self.spec.attacks:
+                if any(name == attack.name for _, name in missing):
+                    with self.bar(len(data.y_test), f"round {round_}, {attack.name}") as bar:
+                        measured = measure_attack(self.spec, attack, population, data, self.seeds, bar.update)
+                        self.keep(round_, population, measured)
+
+    def bar(self, total: int, what: str) -> tqdm:
+        """A progress bar that says which experiment, round and stage is running."""
+        name = f"{self.experiment.name} ({self.profile}, {len(self.seeds)} seeds) {what}"
+        return tqdm(total=total, desc=name, leave=False, disable=self.quiet or None, delay=1)
+
+    def reach(self, round_: int, population: Population, data: Arrays) -> Population:
+        """The replicas after ``round_``: from their checkpoints, or from those of the round before."""
+        paths = [
+            self.store.checkpoint_path(self.spec.key, self.dataset.fingerprint, seed, round_)
+            for seed in self.seeds
+        ]
+        if all(path.exists() for path in paths):
+            states = [self.store.load_checkpoint(path) for path in paths]
+            return join(self.spec, self.seeds, states, self.device)
+        options = self.spec.dense if round_ == 0 else self.spec.retrain
+        with self.bar(options.steps, f"round {round_}, training") as bar:
+            population = advance(self.spec, population, data, self.seeds, round_, bar.update)
+        for path, state in zip(paths, population.split(), strict=True):
+            if not path.exists():
+                self.store.save_checkpoint(path, state)
+        return population
+
+    def keep(self, round_: int, population: Population, measured: Iterable[Measurement]) -> None:
+        """Turn measurements into rows with their provenance, and store them."""
+        commit, dirty = code_version()
+        sparsity = total_sparsity(prunable(population.model))
+        rows = [
+            Row(
+                experiment=self.experiment.name,
+                spec=self.spec.key,
+                seed=seed,
+                round=round_,
+                sparsity=sparsity[r],
+                metric=m.metric,
+                attack=m.attack,
+                value=m.values[r].value,
+                n=m.values[r].n,
+                stderr=m.values[r].stderr,
+                commit=commit,
+                dirty=dirty,
+                torch=torch.__version__,
+                device=device_name(self.device),
+                data=self.dataset.fingerprint,
+                data_description=self.dataset.description,
+                seconds=round(m.seconds / len(self.seeds), 3),
+            )
+            for m in measured
+            for r, seed in enumerate(self.seeds)
+        ]
+        self.store.add_rows(self.experiment.name, self.profile, rows)
+        self.have |= {row.identity for row in rows}
+
+
+def run(
+    name: str,
+    profile: Profile,
+    *,
+    device: str = "auto",
+    seeds: Sequence[int] | None = None,
+    root: Path | str | None = None,
+    store: Store | None = None,
+    quiet: bool = False,
+) -> list[Row]:
+    """Run an experiment of the catalogue as far as it is not stored, and return its rows.
+
+    Args:
+        name: as in the catalogue.
+        profile: ``smoke``, ``laptop`` or ``paper``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        seeds: None for the profile's own.
+        root: the data root; None for the default.
+        store: where rows and checkpoints live; None for the default.
+        quiet: no progress bars.
+
+    Raises:
+        KeyError: if there is no such experiment.
+        ValueError: if the device is not there.
+        DataError: if the data is damaged.
+    """
+    experiment, place, store = find(name), choose_device(device), store or Store.default()
+    wanted = tuple(experiment.seeds[profile] if seeds is None else seeds)
+    keys = set()
+    for spec in experiment.specs[profile]:
+        job = Run(experiment, profile, spec, wanted, device=place, root=root, store=store, quiet=quiet)
+        job()
+        keys.add((spec.key, job.dataset.fingerprint))
+    return [row for row in store.rows(name, profile) if (row.spec, row.data) in keys and row.seed in wanted]

@@ -1,0 +1,126 @@
+"""Where results and checkpoints live, and how they are written: whole or not at all."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+from filelock import FileLock
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from .rows import Row, read
+
+RESULTS_VARIABLE = "SPARSE_ROBUST_RESULTS"
+CACHE_VARIABLE = "SPARSE_ROBUST_CACHE"
+
+
+class CheckpointError(ValueError):
+    """A stored checkpoint that cannot be used; names the file and the remedy."""
+
+
+def results_folder() -> Path:
+    """``SPARSE_ROBUST_RESULTS``, else ``book/results`` of the checkout this package runs from."""
+    if told := os.environ.get(RESULTS_VARIABLE):
+        return Path(told)
+    checkout = Path(__file__).resolve().parents[3]
+    if (checkout / "book").is_dir():
+        return checkout / "book" / "results"
+    raise FileNotFoundError(
+        f"no book/ beside {checkout / 'src'}: run from a clone of the repository, or set {RESULTS_VARIABLE}"
+    )
+
+
+def cache_folder() -> Path:
+    """``SPARSE_ROBUST_CACHE``, else the user's cache folder."""
+    return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("sparse-robust"))
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a draft beside ``path``, flush it to disk and put it in place in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".draft", dir=path.parent)
+    draft = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.chmod(0o644)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+@dataclass(frozen=True)
+class Store:
+    """Rows under ``results``, one file per experiment and profile; checkpoints under ``cache``."""
+
+    results: Path
+    cache: Path
+
+    @staticmethod
+    def default() -> "Store":
+        """The folders that the environment or the checkout names."""
+        return Store(results_folder(), cache_folder())
+
+    def rows_path(self, experiment: str, profile: str) -> Path:
+        """The file of one experiment's rows; ``published`` is the committed ``paper`` profile."""
+        profile = "paper" if profile == "published" else profile
+        return self.results / f"{experiment}.{profile}.jsonl"
+
+    def rows(self, experiment: str, profile: str) -> list[Row]:
+        """The stored rows, checked; none if nothing was stored."""
+        return read(self.rows_path(experiment, profile))
+
+    def add_rows(self, experiment: str, profile: str, rows: Iterable[Row]) -> None:
+        """Add rows under a lock; a number that is stored already stays as it is."""
+        path = self.rows_path(experiment, profile)
+        with self._locked(path):
+            merged = {row.identity: row for row in read(path)}
+            for row in rows:
+                merged.setdefault(row.identity, row)
+            order = sorted(
+                merged.values(), key=lambda r: (r.spec, r.data, r.round, r.seed, r.metric, r.attack or "")
+            )
+            write_atomically(path, "".join(row.to_json() + "\n" for row in order).encode())
+
+    @contextlib.contextmanager
+    def _locked(self, path: Path) -> Iterator[None]:
+        locks = self.cache / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        with FileLock(locks / f"{path.name}.lock"):
+            yield
+
+    def checkpoint_path(self, key: str, fingerprint: str, seed: int, round_: int) -> Path:
+        """The file of one replica after one round, by what it was computed from."""
+        return (
+            self.cache
+            / "checkpoints"
+            / f"{key}-{fingerprint}"
+            / f"seed-{seed}"
+            / f"round-{round_}.safetensors"
+        )
+
+    def save_checkpoint(self, path: Path, tensors: dict[str, Tensor]) -> None:
+        """Store one replica's tensors."""
+        write_atomically(path, save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}))
+
+    def load_checkpoint(self, path: Path) -> dict[str, Tensor]:
+        """Read one replica's tensors.
+
+        Raises:
+            CheckpointError: if the file is damaged.
+        """
+        try:
+            with safe_open(path, framework="pt") as file:
+                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise CheckpointError(
+                f"{path}: damaged ({error}); delete it, it will be computed again"
+            ) from None
