@@ -13,10 +13,13 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from math import isqrt
 from typing import Literal
 
 from mpmath.ctx_iv import MPIntervalContext
+
+_INTERVALS = MPIntervalContext()
 
 Vector = tuple[Fraction, ...]
 Event = Callable[[int, Vector], bool]
@@ -181,12 +184,7 @@ class Multiclass:
 
         The gradient is proportional to sum_e exp(z_e) (w_e - w_y); ``exp_sum_sign`` decides each sign.
         """
-        z = self.scores(x)
-        step = (
-            exp_sum_sign([(w[i] - self.rows[y][i], ze) for w, ze in zip(self.rows, z, strict=True)])
-            for i in range(len(x))
-        )
-        return tuple(xi + eps * s for xi, s in zip(x, step, strict=True))
+        return tuple(xi + eps * s for xi, s in zip(x, _gradient_signs(self, y, x), strict=True))
 
     def weakly_attacked(self, y: int, x: Vector, eps: Fraction) -> Vector:
         """The weaker example x - eps sgn(w_y - wbar) of assumption (I)."""
@@ -195,6 +193,15 @@ class Multiclass:
     def r_inf(self, law: FiniteLaw, eps: Fraction) -> Fraction:
         """The accuracy under FGS, from the definition, equation (5)."""
         return law.probability(lambda y, x: self.correct(y, self.attacked(y, x, eps)))
+
+
+@lru_cache(maxsize=10_000)
+def _gradient_signs(model: Multiclass, y: int, x: Vector) -> tuple[int, ...]:
+    z = model.scores(x)
+    return tuple(
+        exp_sum_sign([(w[i] - model.rows[y][i], ze) for w, ze in zip(model.rows, z, strict=True)])
+        for i in range(len(x))
+    )
 
 
 def vector(xs: Iterable[object]) -> Vector:
@@ -263,17 +270,15 @@ def exp_sum_sign(terms: Iterable[tuple[Fraction, Fraction]]) -> int:
     if not left:
         return 0
     top = max(left)
-    context = MPIntervalContext()
-    precision = 64
+    _INTERVALS.prec = 64
     while True:
-        context.prec = precision
-        total = context.mpf(0)
+        total = _INTERVALS.mpf(0)
         for z, a in left.items():
-            power = context.exp(context.mpf((z - top).numerator) / (z - top).denominator)
-            total += context.mpf(a.numerator) / a.denominator * power
+            power = _INTERVALS.exp(_INTERVALS.mpf((z - top).numerator) / (z - top).denominator)
+            total += _INTERVALS.mpf(a.numerator) / a.denominator * power
         if total.a > 0 or total.b < 0:
             return 1 if total.a > 0 else -1
-        precision *= 2
+        _INTERVALS.prec *= 2
 
 
 def random_law(rng: random.Random, *, labels: Sequence[int], dimension: int, atoms: int) -> FiniteLaw:

@@ -134,7 +134,7 @@ def signed_margin() -> None:
     title="Equation (3): who survives the attack",
     source=PAPER + "equation (3)",
     status="proved",
-    uses=("lem-expectation", "lem-fgs-margin"),
+    uses=("def-metrics", "lem-expectation", "lem-fgs-margin"),
 )
 def total_probability() -> None:
     r"""Let $f(x) = w^T x + b$, $a = \epsilon \lVert w \rVert_1 \ge 0$, $\pi_k = \Pr(y = k)$ and
@@ -181,7 +181,7 @@ def markov() -> None:
     title="The identity for r_2, with priors and bias",
     source="this book; with equal priors and accuracies " + PAPER + "Theorem 3.1",
     status="proved",
-    uses=("lem-expectation", "lem-signed-margin"),
+    uses=("def-metrics", "lem-expectation", "lem-signed-margin", "prop-l2-projection"),
 )
 def r2_identity() -> None:
     r"""For every law with $\mathbb{E}\lvert w^T x \rvert < \infty$, every $w \ne 0$ and every $b$, with

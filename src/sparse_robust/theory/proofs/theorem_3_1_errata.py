@@ -76,7 +76,6 @@ def bias() -> None:
     title="Erratum E2: what maximises r_2",
     source='paper, section 3.1, "It gets maximized iff w approaches mu_{+1} - mu_{-1} or mu_{-1} - mu_{+1}"',
     status="checked exactly on an example",
-    uses=("prop-r2-identity",),
 )
 def maximiser() -> None:
     r"""That $r_2$ is maximised iff $w \to \pm(\mu_{+1} - \mu_{-1})$ is false in both signs, because $\mu_k$
