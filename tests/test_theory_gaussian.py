@@ -180,7 +180,7 @@ def test_best_hard_support_keeps_two_eps_and_drops_eps(m, eps):
 
 @settings(max_examples=100, deadline=None)
 @given(
-    small.filter(lambda m: len(set(np.abs(m).round(6))) == len(m)), st.floats(0.05, 2.0), st.floats(0.05, 3.0)
+    small, st.floats(0.05, 2.0), st.floats(0.05, 3.0)
 )
 def test_along_the_path_l2_falls_and_the_printed_bound_rises(m, sigma, eps):
     rows = g.pruning_path(m, sigma, eps)
@@ -269,7 +269,7 @@ def test_a_wrong_formula_fails_its_proof(monkeypatch, module, name, wrong, check
         (lambda: g.hard_threshold(np.ones(3), 0), "between 1 and 3"),
         (lambda: g.pruning_gain(1.0, 1.0, 0.5, 0.1), "between 0 and the norm"),
         (lambda: g.phase_boundary(1.0), "survival"),
-        (lambda: g.pruning_path(np.ones(3), 1.0, 0.1), "distinct"),
+        (lambda: g.pruning_path(np.array([1.0, 0.0]), 1.0, 0.1), "zero entries"),
     ],
 )
 def test_bad_input_gets_one_clear_error(call, message):

@@ -170,17 +170,17 @@ def pruning_path(m: ArrayLike, sigma: float, eps: float) -> pd.DataFrame:
     of all directions with k nonzeros, soft_eps(m) on the k largest (`prop-gaussian-budget`).
 
     Returns:
-        One row per rule and k = n, ..., 1 (where such a direction exists): rule, nonzeros, accuracy, r_2,
-        r_inf, bound; and for the hard rule ``smallest``, the next magnitude to go, with ``survival`` and
+        One row per rule and k = n, ..., 1 (where the rule gives k nonzeros): rule, nonzeros, accuracy, r_2,
+        r_inf, z, bound; and for the hard rule ``smallest``, the next magnitude to go, with ``survival`` and
         ``share`` as `phase_boundary` takes them.
 
     Raises:
-        ValueError: if a mean is zero or two magnitudes tie, since the path would not be unique.
+        ValueError: if an entry of m is zero.
     """
     mean = np.asarray(m, dtype=float)
     size = np.sort(np.abs(mean))[::-1]
-    if size[-1] == 0 or np.any(np.diff(size) == 0):
-        raise ValueError("the magnitudes of m must be distinct and nonzero, so that the path is unique")
+    if size[-1] == 0:
+        raise ValueError("m has zero entries; leave these coordinates out, no direction gives them weight")
     soft = soft_threshold(mean, eps)
     rows: list[dict[str, Any]] = []
     for k in range(mean.size, 0, -1):
@@ -207,6 +207,7 @@ def _metrics(w: Array, m: Array, sigma: float, eps: float) -> dict[str, float]:
         "accuracy": float(accuracy(w, m, sigma)),
         "r_2": float(r_2(w, m, sigma)),
         "r_inf": float(r_inf(w, m, sigma, eps)),
+        "z": float(robust_signal(w, m, eps)),
         "bound": float(printed_bound(w, m, sigma, eps)),
     }
 

@@ -9,7 +9,7 @@ import sympy as sp
 
 from sparse_robust.theory.claims import claim
 
-SIGMA, EPS = sp.symbols("sigma varepsilon", positive=True)
+SIGMA, EPS = sp.symbols("sigma epsilon", positive=True)
 A = sp.Symbol("A", real=True)
 
 
@@ -41,8 +41,8 @@ def vanishes(expression: sp.Expr) -> bool:
     status="proved",
 )
 def score() -> None:
-    r"""The signed distance $y\,w^\top x / \|w\|_2$ of an input to the boundary is distributed as
-    $N(A, \sigma^2)$ with the signal $A = w^\top m / \|w\|_2$, for either label. Hence the accuracy is
+    r"""The signed distance $y\,w^T x / \|w\|_2$ of an input to the boundary is distributed as
+    $N(A, \sigma^2)$ with the signal $A = w^T m / \|w\|_2$, for either label. Hence the accuracy is
     $t = \Phi(A / \sigma)$ on both classes.
     """
     s, w, m, x, z = sp.symbols("s w m x z", real=True)
@@ -57,7 +57,7 @@ def score() -> None:
 @claim(
     "prop-gaussian-l2",
     kind="proposition",
-    title="The l2 metric in closed form",
+    title="The $l_2$ metric in closed form",
     source="this book",
     status="proved",
     uses=("lem-gaussian-score",),
@@ -84,9 +84,8 @@ def l2_closed_form() -> None:
     status="proved",
 )
 def cauchy() -> None:
-    r"""For $w \ne 0$,
-    $\bigl\|m - \tfrac{w^\top m}{\|w\|_2^2}\,w\bigr\|_2^2 = \|m\|_2^2 - (w^\top m)^2/\|w\|_2^2$. Hence
-    $|w^\top m| \le \|w\|_2\|m\|_2$, with equality iff $m$ is a multiple of $w$.
+    r"""For $w \ne 0$, $\bigl\|m - \tfrac{w^T m}{\|w\|_2^2}\,w\bigr\|_2^2 = \|m\|_2^2 - (w^T m)^2/\|w\|_2^2$.
+    Hence $|w^T m| \le \|w\|_2\|m\|_2$, with equality iff $m$ is a multiple of $w$.
     """
     n = sp.Symbol("n", integer=True, positive=True)
     w, m = sp.MatrixSymbol("w", n, 1), sp.MatrixSymbol("m", n, 1)
@@ -100,7 +99,7 @@ def cauchy() -> None:
 @claim(
     "thm-gaussian-dense",
     kind="theorem",
-    title="Against l2 attacks the dense direction is the only best one",
+    title="Against $l_2$ attacks the dense direction is the only best one",
     source="this book; compare the paper's remark after Theorem 3.1",
     status="proved",
     uses=("prop-gaussian-l2", "lem-gaussian-cauchy"),
@@ -150,14 +149,14 @@ def fixed_point() -> None:
 @claim(
     "prop-gaussian-linf",
     kind="proposition",
-    title="The l-infinity metric in closed form",
+    title="The $l_\\infty$ metric in closed form",
     source="this book",
     status="proved",
     uses=("lem-gaussian-score",),
 )
 def linf_closed_form() -> None:
-    r"""Under the strongest attack of radius $\varepsilon$, $r_\infty = \Phi(z/\sigma)$ with
-    $z = (w^\top m - \varepsilon\|w\|_1)/\|w\|_2$.
+    r"""Under the strongest attack of radius $\epsilon$, $r_\infty = \Phi(z/\sigma)$ with
+    $z = (w^T m - \epsilon\|w\|_1)/\|w\|_2$.
     """
     size, step = sp.symbols("p delta", real=True)
     p = sp.Symbol("p", positive=True)
@@ -172,15 +171,15 @@ def linf_closed_form() -> None:
 @claim(
     "thm-gaussian-soft",
     kind="theorem",
-    title="Against l-infinity attacks the best direction is exactly sparse",
+    title="Against $l_\\infty$ attacks the best direction is exactly sparse",
     source="this book",
     status="proved",
     uses=("prop-gaussian-linf", "lem-gaussian-cauchy"),
 )
 def soft_is_best() -> None:
-    r"""Let $\varepsilon < \|m\|_\infty$ and $s = \mathrm{soft}_\varepsilon(m)$, that is
-    $s_i = \mathrm{sgn}(m_i)(|m_i| - \varepsilon)_+$. Then $r_\infty \le \Phi(\|s\|_2/\sigma)$, with equality
-    iff $w = c\,s$ with $c > 0$: zero exactly where $|m_i| \le \varepsilon$.
+    r"""Let $\epsilon < \|m\|_\infty$ and $s = \mathrm{soft}_\epsilon(m)$, that is
+    $s_i = \mathrm{sgn}(m_i)(|m_i| - \epsilon)_+$. Then $r_\infty \le \Phi(\|s\|_2/\sigma)$, with equality iff
+    $w = c\,s$ with $c > 0$: zero exactly where $|m_i| \le \epsilon$.
     """
     p, d = sp.symbols("p d", positive=True)  # p = |w_i|; d is the distance of |m_i| from eps
     for excess in (d, -d, sp.Integer(0)):
@@ -210,15 +209,15 @@ def soft_is_best() -> None:
     uses=("thm-gaussian-soft",),
 )
 def saddle() -> None:
-    r"""For $\varepsilon < \|m\|_\infty$, with $\|\delta\|_\infty \le \varepsilon$ throughout,
+    r"""For $\epsilon < \|m\|_\infty$, with $\|\delta\|_\infty \le \epsilon$ throughout,
 
-    $$\max_{\|w\|_2 = 1}\ \min_\delta\ w^\top(m + \delta) = \min_\delta\ \|m + \delta\|_2 .$$
+    $$\max_{\|w\|_2 = 1}\ \min_\delta\ w^T(m + \delta) = \min_\delta\ \|m + \delta\|_2 .$$
 
     The attacker's best move shifts both class means by
-    $\delta^\star_i = -\mathrm{clip}(m_i, -\varepsilon, \varepsilon)$ towards each other,
-    $m + \delta^\star = \mathrm{soft}_\varepsilon(m)$, and the best defence is the matched filter for the
-    shifted means. The optimality conditions hold: $m_i - \varepsilon\,\mathrm{sgn}(s_i) = s_i$ where
-    $s_i \ne 0$, and $|m_i| \le \varepsilon$ where $s_i = 0$.
+    $\delta^\star_i = -\mathrm{clip}(m_i, -\epsilon, \epsilon)$ towards each other,
+    $m + \delta^\star = \mathrm{soft}_\epsilon(m)$, and the best defence is the matched filter for the shifted
+    means. The optimality conditions hold: $m_i - \epsilon\,\mathrm{sgn}(s_i) = s_i$ where $s_i \ne 0$, and
+    $|m_i| \le \epsilon$ where $s_i = 0$.
     """
     d, h = sp.symbols("d h", nonnegative=True)
     q = sp.Symbol("q", nonnegative=True)
@@ -243,9 +242,9 @@ def saddle() -> None:
     uses=("prop-gaussian-linf",),
 )
 def weak_signal() -> None:
-    r"""If $\varepsilon \ge \|m\|_\infty$ then $\mathrm{soft}_\varepsilon(m) = 0$ and the maximum is
-    $r_\infty = \Phi((\|m\|_\infty - \varepsilon)/\sigma) \le 1/2$, not $\Phi(0) = 1/2$ unless
-    $\varepsilon = \|m\|_\infty$. A single weight on a largest coordinate attains it: the sparsest $w$ of all.
+    r"""If $\epsilon \ge \|m\|_\infty$ then $\mathrm{soft}_\epsilon(m) = 0$ and the maximum is
+    $r_\infty = \Phi((\|m\|_\infty - \epsilon)/\sigma) \le 1/2$, not $\Phi(0) = 1/2$ unless
+    $\epsilon = \|m\|_\infty$. A single weight on a largest coordinate attains it: the sparsest $w$ of all.
     """
     g, p, u, q = sp.symbols("g p u q", nonnegative=True)
     # |w_i| (|m_i| - eps) <= -g |w_i| with g = eps - max |m_i|, and ||w||_1 >= ||w||_2 by induction:
@@ -265,8 +264,8 @@ def weak_signal() -> None:
     uses=("prop-gaussian-saddle", "lem-gaussian-score"),
 )
 def all_classifiers() -> None:
-    r"""Every measurable classifier has $r_\infty \le \Phi(\|\mathrm{soft}_\varepsilon(m)\|_2/\sigma)$ against
-    attacks of radius $\varepsilon$. For $\varepsilon < \|m\|_\infty$ the sparse linear classifier of
+    r"""Every measurable classifier has $r_\infty \le \Phi(\|\mathrm{soft}_\epsilon(m)\|_2/\sigma)$ against
+    attacks of radius $\epsilon$. For $\epsilon < \|m\|_\infty$ the sparse linear classifier of
     {prf:ref}`thm-gaussian-soft` attains it.
     """
     # The attacker who always adds y delta* turns the two classes into N(+s, sigma^2 I) and N(-s, sigma^2 I).

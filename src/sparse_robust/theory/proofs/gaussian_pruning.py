@@ -43,9 +43,9 @@ def gain() -> None:
     r"""Let $w = m_S$ and drop a weight with $|m_i| = a$, $0 < a < D = \|m_S\|_2$. With $\sin\theta = a/D$ and
     $D' = D\cos\theta$ the robust signal changes by exactly
 
-    $$z' - z = \frac{a}{D'}\Bigl(\varepsilon - a + z\tan\frac{\theta}{2}\Bigr).$$
+    $$z' - z = \frac{a}{D'}\Bigl(\epsilon - a + z\tan\frac{\theta}{2}\Bigr).$$
 
-    So dropping it raises $r_\infty$ iff $a - \varepsilon < z\tan(\theta/2)$, whatever the sign of $z$.
+    So dropping it raises $r_\infty$ iff $a - \epsilon < z\tan(\theta/2)$, whatever the sign of $z$.
     """
     assert sp.simplify(DROPPED**2 + KEPT**2 - D**2) == 0  # D'^2 = D^2 - a^2
     assert sp.simplify(T - DROPPED / (D + KEPT)) == 0  # T is tan(theta / 2)
@@ -64,12 +64,12 @@ def gain() -> None:
     uses=("thm-gaussian-phase",),
 )
 def boundary() -> None:
-    r"""Let $\nu = z/D = 1 - \varepsilon\|m_S\|_1/\|m_S\|_2^2 < 1$ be the part of the signal that survives the
+    r"""Let $\nu = z/D = 1 - \epsilon\|m_S\|_1/\|m_S\|_2^2 < 1$ be the part of the signal that survives the
     attack. Dropping the weight raises $r_\infty$ iff
 
-    $$\frac{a}{\varepsilon} < \frac{1}{1 - \nu/(1 + \sqrt{1 - (a/D)^2})},$$
+    $$\frac{a}{\epsilon} < \frac{1}{1 - \nu/(1 + \sqrt{1 - (a/D)^2})},$$
 
-    which for a weight that is small beside $D$ is the curve $a/\varepsilon = 2/(2 - \nu)$.
+    which for a weight that is small beside $D$ is the curve $a/\epsilon = 2/(2 - \nu)$.
     """
     a, nu, c = sp.symbols("a nu c", real=True)
     # tan(theta / 2) = sin(theta) / (1 + cos(theta)), z = nu D, a = D sin(theta): it is nu a / (1 + c)
@@ -89,9 +89,9 @@ def boundary() -> None:
     uses=("thm-gaussian-phase",),
 )
 def cubic() -> None:
-    r"""If $N > 0$ and $N' = N + a(\varepsilon - a) > 0$, dropping the weight raises $r_\infty$ iff
-    $D^2\bigl[2N(\varepsilon - a) + a(\varepsilon - a)^2\bigr] + N^2 a > 0$. Both signs are positive when
-    $N > 0$ and the weight is a smallest one.
+    r"""If $N > 0$ and $N' = N + a(\epsilon - a) > 0$, dropping the weight raises $r_\infty$ iff
+    $D^2\bigl[2N(\epsilon - a) + a(\epsilon - a)^2\bigr] + N^2 a > 0$. Both signs are positive when $N > 0$
+    and the weight is a smallest one.
     """
     a = sp.Symbol("a", positive=True)
     after = N + a * (EPS - a)
@@ -115,8 +115,8 @@ def cubic() -> None:
     uses=("cor-gaussian-cubic",),
 )
 def cubic_needs_signs() -> None:
-    r"""For $m = (1.3, 0.5)$ and $\varepsilon = 1$, dropping the first weight lowers $r_\infty$ although
-    $N > 0$ and the polynomial of {prf:ref}`cor-gaussian-cubic` is positive: here $N' < 0$.
+    r"""For $m = (1.3, 0.5)$ and $\epsilon = 1$, dropping the first weight lowers $r_\infty$ although $N > 0$
+    and the polynomial of {prf:ref}`cor-gaussian-cubic` is positive: here $N' < 0$.
     """
     a, rest, eps = sp.Rational(13, 10), sp.Rational(1, 2), sp.Integer(1)
     d2 = a**2 + rest**2
@@ -130,16 +130,16 @@ def cubic_needs_signs() -> None:
 @claim(
     "thm-gaussian-factor-two",
     kind="theorem",
-    title="Below eps always, above two eps never",
+    title="Below $\\epsilon$ always, above $2\\epsilon$ never",
     source="this book",
     status="proved",
     uses=("thm-gaussian-phase",),
 )
 def factor_two() -> None:
-    r"""Let $w = m_S$ and $0 < a < D$. (i) If $z > 0$ and $a \le \varepsilon$, dropping the weight raises
-    $r_\infty$. (ii) If $a \ge 2\varepsilon$, dropping it lowers $r_\infty$. (iii) Neither constant can be
+    r"""Let $w = m_S$ and $0 < a < D$. (i) If $z > 0$ and $a \le \epsilon$, dropping the weight raises
+    $r_\infty$. (ii) If $a \ge 2\epsilon$, dropping it lowers $r_\infty$. (iii) Neither constant can be
     improved. So a support that is best among all supports, if its $z > 0$, contains every
-    $|m_i| \ge 2\varepsilon$ and no $|m_i| \le \varepsilon$.
+    $|m_i| \ge 2\epsilon$ and no $|m_i| \le \epsilon$.
     """
     d, z, h, b = sp.symbols("d z h b", positive=True)
     assert (d + z * T).is_positive  # (i): eps - a = d >= 0, and z tan(theta / 2) > 0 alone suffices
@@ -166,7 +166,7 @@ def factor_two() -> None:
 @claim(
     "prop-gaussian-path-l2",
     kind="proposition",
-    title="Pruning always costs l2 robustness and accuracy",
+    title="Pruning always costs $l_2$ robustness and accuracy",
     source="this book",
     status="proved",
     uses=("prop-gaussian-l2",),
@@ -193,8 +193,7 @@ def path_l2() -> None:
 )
 def vacuous() -> None:
     r"""Whenever $r_\infty \ge 1/2$, the bound that Theorem 3.1 prints for $r_\infty$ exceeds the trivial
-    bound $t$: with $\kappa = \|w\|_1/\|w\|_2$ it is
-    $g(A)/(\varepsilon\kappa) > t\,A/(\varepsilon\kappa) \ge t$.
+    bound $t$: with $\kappa = \|w\|_1/\|w\|_2$ it is $g(A)/(\epsilon\kappa) > t\,A/(\epsilon\kappa) \ge t$.
     """
     assert vanishes(r_2_of(A) - A * cdf(A / SIGMA) - SIGMA * phi(A / SIGMA))
     assert (SIGMA * phi(A / SIGMA)).is_positive
@@ -214,10 +213,10 @@ def vacuous() -> None:
 )
 def path_bound() -> None:
     r"""For $w = m_S$ the bound that Theorem 3.1 prints is
-    $\frac{1}{\varepsilon}\cdot\frac{g(D)}{D}\cdot\frac{D^2}{\|m_S\|_1}$. Dropping a smallest weight strictly
+    $\frac{1}{\epsilon}\cdot\frac{g(D)}{D}\cdot\frac{D^2}{\|m_S\|_1}$. Dropping a smallest weight strictly
     raises the first factor and does not lower the second. So the bound rises strictly along the whole path of
-    magnitude pruning, whatever $m$, $\sigma$ and $\varepsilon$: past the peak of $r_\infty$ it moves the
-    wrong way.
+    magnitude pruning, whatever $m$, $\sigma$ and $\epsilon$: past the peak of $r_\infty$ it moves the wrong
+    way.
     """
     slope = sp.diff(r_2_of(D) / D, D)
     assert vanishes(slope + SIGMA * phi(D / SIGMA) / D**2)
@@ -238,9 +237,9 @@ def path_bound() -> None:
     uses=("prop-gaussian-linf",),
 )
 def two_peaks() -> None:
-    r"""With $\varepsilon = 1$ and $m$ made of one entry 10, a hundred entries 1.6 and twenty entries 0.5,
-    pruned smallest first, $r_\infty$ rises for the first 20 steps, falls for the next 84, and rises for the
-    last 16: the phase boundary is crossed twice more.
+    r"""With $\epsilon = 1$ and $m$ made of one entry 10, a hundred entries 1.6 and twenty entries 0.5, pruned
+    smallest first, $r_\infty$ rises for the first 20 steps, falls for the next 84, and rises for the last 16:
+    it peaks with 101 weights left and again with one.
     """
     weights = [Fraction(1, 2)] * 20 + [Fraction(8, 5)] * 100 + [Fraction(10)]
     squares = []
@@ -256,16 +255,16 @@ def two_peaks() -> None:
 @claim(
     "prop-gaussian-budget",
     kind="proposition",
-    title="The best direction with k weights",
+    title="The best direction with $k$ weights",
     source="this book",
     status="proved",
     uses=("thm-gaussian-soft",),
 )
 def budget() -> None:
-    r"""Let $\varepsilon < \|m\|_\infty$. Among all $w$ with at most $k$ nonzeros the largest $r_\infty$ is
-    $\Phi(\|s^{(k)}\|_2/\sigma)$, where $s^{(k)}$ is $\mathrm{soft}_\varepsilon(m)$ on the $k$ largest
-    $|m_i|$. With the best weights, pruning costs nothing down to $k = \#\{|m_i| > \varepsilon\}$ and strictly
-    costs $r_\infty$ below.
+    r"""Let $\epsilon < \|m\|_\infty$. Among all $w$ with at most $k$ nonzeros the largest $r_\infty$ is
+    $\Phi(\|s^{(k)}\|_2/\sigma)$, where $s^{(k)}$ is $\mathrm{soft}_\epsilon(m)$ on the $k$ largest $|m_i|$.
+    With the best weights, pruning costs nothing down to $k = \#\{|m_i| > \epsilon\}$ and strictly costs
+    $r_\infty$ below.
     """
     low, rise = sp.symbols("l r", positive=True)
     # thm-gaussian-soft on a support S gives ||s_S||; exchanging s_j > s_i, or adding s_j > 0, raises it
