@@ -20,7 +20,10 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-PROFILES = ("smoke", "laptop", "paper", "published")
+from sparse_robust import experiments
+
+PROFILES = (*experiments.PROFILES, "published")
+"""The scales, and the committed results as they are."""
 
 
 def repository() -> Path:
