@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from sparse_robust.rng import stream
 from sparse_robust.types import Box, LogitsFn
@@ -13,12 +12,17 @@ from .contract import AttackResult, clip, conclude, validate
 
 
 def loss_gradient(logits_fn: LogitsFn, x: Tensor, y: Tensor) -> Tensor:
-    """Gradient of each example's cross-entropy with respect to its input, [*B, *D]."""
+    """A positive multiple, example by example, of the cross-entropy's gradient with respect to x; [*B, *D].
+
+    It is the gradient of m = logsumexp of the other logits - own logit. The cross-entropy is log(1 + e^m),
+    so the signs agree; but its own gradient, softmax minus one-hot, loses the term 1 - p_y to rounding
+    once the class leads by 17 (float32), and FGS would then step in a wrong direction.
+    """
     with torch.enable_grad():
         z = x.detach().clone().requires_grad_()
-        logits = logits_fn(z)
-        loss = functional.cross_entropy(logits.flatten(0, -2), y.flatten(), reduction="sum")
-        (gradient,) = torch.autograd.grad(loss, z)
+        logits, own = logits_fn(z), y.unsqueeze(-1)
+        lead = logits.scatter(-1, own, -torch.inf).logsumexp(-1) - logits.gather(-1, own).squeeze(-1)
+        (gradient,) = torch.autograd.grad(lead.sum(), z)
     return gradient
 
 
