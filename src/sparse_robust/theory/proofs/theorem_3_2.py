@@ -220,7 +220,8 @@ def theorem_3_2_plus() -> None:
       \le \sum_k \pi_k t_k \min_{e \ne k} \frac{v_e^T \mu_k + \beta_e}{\lVert v_e \rVert_2}
       \le \sum_k \pi_k t_k \frac{(w_k - \bar w)^T \mu_k + b_k - \bar b}{\lVert w_k - \bar w \rVert_2} .$$
 
-    The same holds in every norm; no assumption on the attack is made.
+    The same holds in every norm; no assumption on the attack is made. A quotient $s/0$ with $s > 0$, which
+    biases make possible, is $\infty$: that boundary does not exist.
     """
     x, r = sp.Symbol("x", real=True), sp.Symbol("r", nonnegative=True)
     for first, second in ((x, x + r), (x + r, x)):  # E min <= min E, as min is at most either argument

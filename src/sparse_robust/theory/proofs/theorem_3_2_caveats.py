@@ -44,9 +44,9 @@ def enumerated(sparsity: sp.Expr, factors: int, terms: int) -> sp.Expr:
 def bias_classes() -> None:
     r"""In Theorem 3.2 the numerators need $b_k - \bar b$ added ({prf:ref}`thm-3-2-plus`). On the line let
     $c = 3$, $w = (-1, 0, 2)$, $b = (3, 2, -3)$ and mass $1/3$ each on class 1 at $0$, class 2 at $2$ and
-    class 3 at $4$. All are classified correctly and $r_2 = 1$. The left half of (6) without biases is $2/3$, and with
-    $[w_k; b_k]$ and $[x; 1]$ in place of $w_k$ and $x$, as the paper proposes, it is less than $0.7$: both
-    "bounds" are false. With $b_k - \bar b$ added to the numerators the bound is $37/20$.
+    class 3 at $4$. All are classified correctly and $r_2 = 1$. The left half of (6) without biases is
+    $2/3$, and with $[w_k; b_k]$ and $[x; 1]$ in place of $w_k$ and $x$, as the paper proposes, it is less
+    than $0.7$: both "bounds" are false. With $b_k - \bar b$ added to the numerators the bound is $37/20$.
     """
     model = Multiclass(tuple(vector([w]) for w in (-1, 0, 2)), vector((3, 2, -3)))
     law = FiniteLaw.of([(1, k, [x]) for k, x in enumerate((0, 2, 4))])

@@ -82,9 +82,10 @@ UNCONDITIONAL_ONE = Example(
     status="checked exactly on an example",
 )
 def without_one() -> None:
-    r"""In $\mathbb{R}^2$ let $c = 3$, $W = \begin{pmatrix} 0 & -2 & 1 \\ 0 & 1 & -10 \end{pmatrix}$ (column $k$
-    is $w_k$), $\epsilon = 3$, and mass $1/3$ each on class 1 at $(6, 2)$, class 2 at $(-1, 1)/10$ and class 3 at
-    $(0, -1)/10$. All three points are classified correctly, $t = 1$, so that (II) holds. FGS leaves the first
+    r"""In $\mathbb{R}^2$ let $c = 3$, $W = \begin{pmatrix} 0 & -2 & 1 \\ 0 & 1 & -10 \end{pmatrix}$ (column
+    $k$ is $w_k$), $\epsilon = 3$, and mass $1/3$ each on class 1 at $(6, 2)$, class 2 at $(-1, 1)/10$ and
+    class 3 at $(0, -1)/10$. All three points are classified correctly, $t = 1$, so that
+    (II) holds. FGS leaves the first
     one in its class, although the weak step of (I) would not, and
 
     $$r_\infty = \frac13 > \frac{323}{1125} = \text{right half of (6)}.$$
@@ -109,8 +110,8 @@ def without_one() -> None:
 def without_two() -> None:
     r"""Let $W = \tfrac1{600} \begin{pmatrix} 0 & -3 & 0 \\ 0 & 4 & -100 \end{pmatrix}$, $\epsilon = 5$,
     $r = (1, \tfrac12)/100$ and mass $1/6$ each on class 1 at $(7, 6)$ and $r$, class 2 at $(-1, 1)/100$
-    and $r$, class 3 at $(0, -1)/100$ and $(5, 5)$. Then $t = 1/2$ in each class and (I) holds, but FGS carries
-    the misclassified point $(7, 6)$ into its class, and
+    and $r$, class 3 at $(0, -1)/100$ and $(5, 5)$. Then $t = 1/2$ in each class and (I) holds, but FGS
+    carries the misclassified point $(7, 6)$ into its class, and
 
     $$r_\infty = \frac16 > \frac{949}{1138500} = \text{right half of (6)}.$$
     """
