@@ -12,6 +12,8 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from sparse_robust.experiments.paper import PAPER
+from sparse_robust.metrics import exact_radius, norm_ratio
 from sparse_robust.theory import bounds, claims, ledger
 from sparse_robust.theory.laws import (
     Binary,
@@ -369,7 +371,7 @@ def test_multiclass_bounds_and_radii_equal_the_exact_law() -> None:
         correct = scores.argmax(-1) == y
         moments = bounds.class_moments(x, y, correct, len(model.rows))
         for q, dual in ((1, "1"), (2, "2")):
-            radius = (bounds.linear_radius(weight, x, bias, q=q) * correct).mean()
+            radius = exact_radius(weight[None], bias[None], x, y, q=q).mean()
             assert float(radius) == pytest.approx(
                 float(theorem_3_2.expected_radius(law, model, dual)[0]), abs=1e-9
             )
@@ -391,9 +393,6 @@ def test_replicas_are_independent() -> None:
         alone = bounds.class_moments(x, y, correct[r], 3)
         for f in (bounds.multiclass_bound, bounds.multiclass_bound_plus):
             assert torch.allclose(f(weight, together, bias, q=2)[r], f(weight[r], alone, bias[r], q=2))
-        assert torch.allclose(
-            bounds.linear_radius(weight, x, bias, q=1)[r], bounds.linear_radius(weight[r], x, bias[r], q=1)
-        )
     signs = y[:40] % 2
     w, b = weight[:, 0], bias[:, 0]
     pair = bounds.class_moments(x[:40], signs, torch.ones(4, 40, dtype=torch.bool), 2)
@@ -413,7 +412,17 @@ def test_a_class_that_is_never_right_contributes_nothing() -> None:
     nobody = bounds.class_moments(x, torch.tensor([0, 1, 2]), torch.zeros(3, dtype=torch.bool), 3)
     assert float(bounds.multiclass_bound(dead, nobody, q=2)) == 0
     assert float(bounds.multiclass_bound_plus(dead, nobody, q=2)) == 0
-    assert bounds.linear_radius(dead, x, q=2).tolist() == [0, 0, 0]
+
+
+def test_one_norm_ratio() -> None:
+    w = torch.tensor([[3.0, -4.0, 0.0], [0.0, 2.0, 0.0]])
+    assert bounds.norm_ratio(w).tolist() == norm_ratio(w).tolist() == pytest.approx([1.4, 1.0])
+
+
+def test_the_errata_use_the_numbers_that_the_paper_prints() -> None:
+    assert float(theorem_3_1_errata.ACCURACY) == PAPER["binary-accuracy"].value
+    assert float(theorem_3_1_errata.R_2) == PAPER["binary-r2-deepfool-dense"].value
+    assert f"{theorem_3_1_errata.PRINTED} %" == str(PAPER["final-sparsity"])
 
 
 def test_bad_input_gets_advice() -> None:

@@ -144,28 +144,6 @@ def bounded_lower(w: Array, moments: ClassMoments, eps: float, b: Array | float 
     return _average(moments, gap / room, absent=gap == 0)
 
 
-def linear_radius(weight: Array, x: Array, bias: Array | None = None, *, q: Norm) -> Tensor:
-    """The exact distance to the decision boundary without a box, min_e (v_e.x + b_k - b_e) / ||v_e||_q.
-
-    k is the predicted class and v_e = w_k - w_e; perturbations are measured in the norm dual to q, so q = 1
-    gives l_inf radii and q = 2 gives l_2 radii. ``weight [..., K, n], x [N, n] -> [..., N]``, units of x.
-
-    Reference: paper, section 3.1, the DeepFool example below equation (5); Moosavi-Dezfooli et al. (2016).
-    """
-    rows, inputs = torch.as_tensor(weight), torch.as_tensor(x)
-    scores = inputs @ rows.mT  # [..., N, K]
-    if bias is not None:
-        scores = scores + torch.as_tensor(bias).unsqueeze(-2)
-    best = scores.argmax(-1, keepdim=True)
-    pairwise = (rows.unsqueeze(-2) - rows.unsqueeze(-3)).norm(p=q, dim=-1)  # [..., K, K]
-    index = best.expand(*best.shape[:-1], rows.shape[-2])
-    scale = pairwise.gather(-2, index)  # row ||v_e||_q of the predicted class, [..., N, K]
-    own = torch.zeros_like(scores, dtype=torch.bool).scatter(-1, best, True)
-    gap = scores.gather(-1, best) - scores
-    distance = torch.where(gap == 0, 0, gap / scale)  # on the boundary, even where two classes coincide
-    return distance.masked_fill(own, torch.inf).amin(-1)
-
-
 def multiclass_bound(weight: Array, moments: ClassMoments, bias: Array | None = None, *, q: Norm) -> Tensor:
     """The right sides of the paper's equation (6), before the division by eps.
 
@@ -236,7 +214,6 @@ __all__ = [
     "cantelli_lower",
     "class_margins",
     "class_moments",
-    "linear_radius",
     "multiclass_bound",
     "multiclass_bound_plus",
     "norm_ratio",
