@@ -242,7 +242,7 @@ def saddle() -> None:
     uses=("prop-gaussian-linf",),
 )
 def weak_signal() -> None:
-    r"""If $\epsilon \ge \|m\|_\infty$ then $\mathrm{soft}_\epsilon(m) = 0$ and the maximum is
+    r"""If $\epsilon \ge \|m\|_\infty$ then $\mathrm{soft}_\epsilon(m) = 0$ and over all $w$ the maximum is
     $r_\infty = \Phi((\|m\|_\infty - \epsilon)/\sigma) \le 1/2$, not $\Phi(0) = 1/2$ unless
     $\epsilon = \|m\|_\infty$. A single weight on a largest coordinate attains it: the sparsest $w$ of all.
     """

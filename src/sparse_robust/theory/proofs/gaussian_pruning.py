@@ -89,7 +89,8 @@ def boundary() -> None:
     uses=("thm-gaussian-phase",),
 )
 def cubic() -> None:
-    r"""If $N > 0$ and $N' = N + a(\epsilon - a) > 0$, dropping the weight raises $r_\infty$ iff
+    r"""Let $N = D^2 - \epsilon\|m_S\|_1$, so $z = N/D$. If $N > 0$ and $N' = N + a(\epsilon - a) > 0$,
+    dropping the weight raises $r_\infty$ iff
     $D^2\bigl[2N(\epsilon - a) + a(\epsilon - a)^2\bigr] + N^2 a > 0$. Both signs are positive when $N > 0$
     and the weight is a smallest one.
     """
@@ -212,9 +213,9 @@ def vacuous() -> None:
     uses=("prop-gaussian-l2", "prop-gaussian-path-l2"),
 )
 def path_bound() -> None:
-    r"""For $w = m_S$ the bound that Theorem 3.1 prints is
+    r"""For $w = m_S$, with $D = \|m_S\|_2$, the bound that Theorem 3.1 prints is
     $\frac{1}{\epsilon}\cdot\frac{g(D)}{D}\cdot\frac{D^2}{\|m_S\|_1}$. Dropping a smallest weight strictly
-    raises the first factor and does not lower the second. So the bound rises strictly along the whole path of
+    raises $g(D)/D$ and does not lower $D^2/\|m_S\|_1$. So the bound rises strictly along the whole path of
     magnitude pruning, whatever $m$, $\sigma$ and $\epsilon$: past the peak of $r_\infty$ it moves the wrong
     way.
     """
