@@ -179,9 +179,7 @@ def test_best_hard_support_keeps_two_eps_and_drops_eps(m, eps):
 
 
 @settings(max_examples=100, deadline=None)
-@given(
-    small, st.floats(0.05, 2.0), st.floats(0.05, 3.0)
-)
+@given(small, st.floats(0.05, 2.0), st.floats(0.05, 3.0))
 def test_along_the_path_l2_falls_and_the_printed_bound_rises(m, sigma, eps):
     rows = g.pruning_path(m, sigma, eps)
     hard = rows[rows.rule == "hard"]
