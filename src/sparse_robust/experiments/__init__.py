@@ -4,18 +4,20 @@ from .catalogue import CATALOGUE, PROFILES, Experiment, Profile, find
 from .rows import Row, RowError
 from .runner import run
 from .spec import Attack, Spec
-from .store import Store
+from .store import CheckpointError, Store, StoreError
 
 __all__ = [
     "CATALOGUE",
     "PROFILES",
     "Attack",
+    "CheckpointError",
     "Experiment",
     "Profile",
     "Row",
     "RowError",
     "Spec",
     "Store",
+    "StoreError",
     "find",
     "run",
 ]

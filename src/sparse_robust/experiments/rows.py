@@ -60,9 +60,13 @@ class Row:
         return (self.spec, self.data, self.seed, self.round, self.metric, self.attack)
 
     def to_json(self) -> str:
-        """One line of JSON without a newline; infinity becomes null, which no other value is."""
+        """One line of JSON without a newline; infinity becomes null, which no other value is.
+
+        Raises:
+            ValueError: if a number is not a number, or is infinite where only ``value`` may be.
+        """
         record = asdict(self)
-        if math.isinf(self.value):
+        if self.value == math.inf:
             record["value"] = None
         return json.dumps(record, allow_nan=False, separators=(",", ":"))
 
@@ -74,13 +78,13 @@ def _accepts(kind: Any, value: Any) -> bool:
     if get_origin(kind) in (Union, types.UnionType):
         return any(_accepts(part, value) for part in get_args(kind))
     if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return _accepts(int, value) or (isinstance(value, float) and math.isfinite(value))
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, kind)
 
 
-def parse(line: str, where: str) -> Row:
+def parse(line: bytes, where: str) -> Row:
     """Read one row, checking every field's presence and type.
 
     Raises:
@@ -88,18 +92,22 @@ def parse(line: str, where: str) -> Row:
     """
     remedy = "restore the line from version control or delete it and run the experiment again"
     try:
-        record = json.loads(line)
+        record = json.loads(line.decode())
+    except UnicodeDecodeError as error:
+        raise RowError(f"{where}: not UTF-8 (byte {error.start + 1}); {remedy}") from None
     except json.JSONDecodeError as error:
         raise RowError(f"{where}: not JSON ({error.msg} at column {error.colno}); {remedy}") from None
     names = [f.name for f in fields(Row)]
     if not isinstance(record, dict) or set(record) != set(names):
         found = sorted(set(record) ^ set(names)) if isinstance(record, dict) else type(record).__name__
         raise RowError(f"{where}: missing or unknown fields {found}; {remedy}")
+    for name in names:
+        kind = _TYPES[name]
+        if not _accepts(kind, record[name]) and not (name == "value" and record[name] is None):
+            wanted = getattr(kind, "__name__", kind)
+            raise RowError(f"{where}: {name} must be {wanted}, got {record[name]!r}; {remedy}")
     if record["value"] is None:
         record["value"] = math.inf
-    for name in names:
-        if not _accepts(_TYPES[name], record[name]):
-            raise RowError(f"{where}: {name} must be {_TYPES[name]}, got {record[name]!r}; {remedy}")
     return Row(**record)
 
 
@@ -111,7 +119,7 @@ def read(path: Path) -> list[Row]:
     """
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_bytes().splitlines()
     rows = [parse(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
     seen: dict[Any, int] = {}
     for number, row in enumerate(rows, 1):

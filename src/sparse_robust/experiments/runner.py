@@ -63,12 +63,15 @@ def choose_device(name: str) -> torch.device:
     """The device called ``name``; ``auto`` is the GPU where there is one.
 
     Raises:
-        ValueError: if a GPU is asked for and there is none.
+        ValueError: if there is no such device here; the message lists those that there are.
     """
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"device {name!r}: this machine offers PyTorch no GPU; use --device cpu")
+        name = "cuda" if gpus else "cpu"
+    known = ["auto", "cpu", *(["cuda"] if gpus else []), *(f"cuda:{i}" for i in range(gpus))]
+    if name not in known:
+        why = " (PyTorch finds no GPU)" if not gpus else ""
+        raise ValueError(f"no device {name!r} on this machine{why}; known: {', '.join(known)}")
     return torch.device(name)
 
 
@@ -117,6 +120,7 @@ class Run:
         """Compute and store what is missing, one round at a time."""
         if not self.seeds:
             return
+        self.store.prepare()
         data = arrays(self.spec, self.dataset, self.device)
         population = build(self.spec, self.seeds, self.device)
         for round_ in range(self.spec.rounds + 1):
@@ -142,7 +146,8 @@ class Run:
             for seed in self.seeds
         ]
         if all(path.exists() for path in paths):
-            states = [self.store.load_checkpoint(path) for path in paths]
+            like = population.split()[0]
+            states = [self.store.load_checkpoint(path, like) for path in paths]
             return join(self.spec, self.seeds, states, self.device)
         options = self.spec.dense if round_ == 0 else self.spec.retrain
         with self.bar(options.steps, f"round {round_}, training") as bar:
@@ -205,12 +210,16 @@ def run(
         quiet: no progress bars.
 
     Raises:
-        KeyError: if there is no such experiment.
+        KeyError: if there is no such experiment or profile; the message lists the known ones.
         ValueError: if the device is not there.
         DataError: if the data is damaged.
+        RowError, CheckpointError: if what is stored is damaged.
+        StoreError: if nothing can be stored.
     """
     experiment, place, store = find(name), choose_device(device), store or Store.default()
-    wanted = tuple(experiment.seeds[profile] if seeds is None else seeds)
+    if profile not in experiment.specs:
+        raise KeyError(f"{name} has no profile {profile!r}; known: {', '.join(experiment.specs)}")
+    wanted = tuple(dict.fromkeys(experiment.seeds[profile] if seeds is None else seeds))
     keys = set()
     for spec in experiment.specs[profile]:
         job = Run(experiment, profile, spec, wanted, device=place, root=root, store=store, quiet=quiet)

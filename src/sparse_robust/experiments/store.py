@@ -3,7 +3,7 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,10 @@ CACHE_VARIABLE = "SPARSE_ROBUST_CACHE"
 
 class CheckpointError(ValueError):
     """A stored checkpoint that cannot be used; names the file and the remedy."""
+
+
+class StoreError(OSError):
+    """A folder that nothing can be stored in; names it and the remedy."""
 
 
 def results_folder() -> Path:
@@ -69,6 +73,23 @@ class Store:
         """The folders that the environment or the checkout names."""
         return Store(results_folder(), cache_folder())
 
+    def prepare(self) -> None:
+        """Create the folders and see that they can be written to, before hours go into a computation.
+
+        Raises:
+            StoreError: if one cannot.
+        """
+        for folder, variable in ((self.results, RESULTS_VARIABLE), (self.cache, CACHE_VARIABLE)):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=folder):
+                    pass
+            except OSError as error:
+                raise StoreError(
+                    f"{folder}: nothing can be stored there ({error.strerror}); "
+                    f"make the folder writable, or name another one with {variable}"
+                ) from None
+
     def rows_path(self, experiment: str, profile: str) -> Path:
         """The file of one experiment's rows; ``published`` is the committed ``paper`` profile."""
         profile = "paper" if profile == "published" else profile
@@ -111,16 +132,23 @@ class Store:
         """Store one replica's tensors."""
         write_atomically(path, save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}))
 
-    def load_checkpoint(self, path: Path) -> dict[str, Tensor]:
-        """Read one replica's tensors.
+    def load_checkpoint(self, path: Path, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Read one replica's tensors, which have the names, shapes and types of those of ``like``.
 
         Raises:
-            CheckpointError: if the file is damaged.
+            CheckpointError: if the file is damaged or holds something else.
         """
+        remedy = "delete it, it will be computed again"
         try:
             with safe_open(path, framework="pt") as file:
-                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except SafetensorError as error:
-            raise CheckpointError(
-                f"{path}: damaged ({error}); delete it, it will be computed again"
-            ) from None
+            raise CheckpointError(f"{path}: damaged ({error}); {remedy}") from None
+        found, wanted = _layout(tensors), _layout(like)
+        if found != wanted:
+            raise CheckpointError(f"{path}: expected {wanted}, found {found}; {remedy}")
+        return tensors
+
+
+def _layout(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    return {name: f"{tensor.dtype} {[*tensor.shape]}" for name, tensor in sorted(tensors.items())}
