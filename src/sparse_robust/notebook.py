@@ -2,10 +2,13 @@
 
 import inspect
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+import pandas as pd
 from IPython.display import Markdown
 
+from sparse_robust.experiments import PROFILES, ledger, run
+from sparse_robust.experiments.statistics import frame, stored, with_training
 from sparse_robust.theory import claims
 
 
@@ -33,4 +36,68 @@ def verify(label: str) -> None:
     print(f"{label}: {verdict.claim.status}; rests on {uses}")
 
 
-__all__ = ["show", "state", "verify"]
+def load_rows(name: str, profile: str, device: str = "cpu") -> pd.DataFrame:
+    """The rows of an experiment: read when published, computed as far as they are missing otherwise.
+
+    Args:
+        name: as in the catalogue.
+        profile: ``published`` for the committed rows of the paper's protocol, else ``smoke``, ``laptop``
+            or ``paper``.
+        device: where to compute, ``cpu`` or ``cuda``.
+
+    Raises:
+        FileNotFoundError: if nothing is published of this experiment.
+        ValueError: if the profile is unknown.
+    """
+    if profile == "published":
+        table = stored(name, profile)
+        if table.empty:
+            raise FileNotFoundError(
+                f"no published rows of {name!r} under its present spec: run it, commit them"
+            )
+        return table
+    for known in PROFILES:
+        if profile == known:
+            return with_training(frame(run(name, known, device=device, quiet=True)), name, known)
+    raise ValueError(f"unknown profile {profile!r}; known: published, {', '.join(PROFILES)}")
+
+
+def provenance(table: pd.DataFrame) -> str:
+    """Where the numbers of a figure come from, in a line."""
+
+    def every(column: str) -> str:
+        return ", ".join(sorted({str(value) for value in table[column]}))
+
+    commit = every("commit") + (" with uncommitted changes" if table.dirty.any() else "")
+    n = table[table.metric == "accuracy"].n.max()
+    return (
+        f"{every('experiment')}: {table.seed.nunique()} seeds, n = {n} test images,"
+        f" {every('data_description')}"
+        f" ({every('data')}); commit {commit}, torch {every('torch')}, {every('device')}"
+    )
+
+
+def ledger_page(profile: str, names: Iterable[str] | None = None) -> Markdown:
+    """The claims ledger, or some of its claims by name, as a Markdown table with a badge per verdict."""
+    chosen = None if names is None else set(names)
+    head = (
+        "| Claim | Paper | Published | " + ("" if profile == "published" else "Yours | ") + "Verdict | Why |"
+    )
+    lines = [head, "|---" * (head.count("|") - 1) + "|"]
+    for entry in ledger.records(profile):
+        if chosen is None or entry["name"] in chosen:
+            badge = f'<span class="verdict-{entry["verdict"].replace(" ", "-")}">{entry["verdict"]}</span>'
+            yours = [] if profile == "published" else [entry["yours"] or "–"]
+            cells = [
+                f"{entry['claim']} ({entry['source']})",
+                entry["paper"],
+                entry["published"] or "–",
+                *yours,
+                badge,
+                entry["why"],
+            ]
+            lines.append("| " + " | ".join(cells) + " |")
+    return Markdown("\n".join(lines))
+
+
+__all__ = ["ledger_page", "load_rows", "provenance", "show", "state", "verify"]

@@ -7,6 +7,9 @@ import re
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
 from cycler import cycler
 from matplotlib.figure import Figure
 
@@ -20,6 +23,9 @@ PALETTE: dict[str, str] = {
     "grey": "#5F6368",
 }
 """Okabe and Ito's colours, which the colour-blind tell apart; grey for what is only context."""
+
+MARKERS = "osD^v<>"
+"""One shape for each curve of a panel, so that colour is not all that tells them apart."""
 
 _RC: Any = {
     # The page is about 700 px wide and a figure of 7 inches fills it, so that points are points.
@@ -87,4 +93,28 @@ def to_svg(figure: Figure) -> str:
         return re.sub(r"\s*\n\s*", " ", file.getvalue())
 
 
-__all__ = ["PALETTE", "style", "to_svg"]
+def sparsity_curves(curves: pd.DataFrame) -> Figure:
+    """Curves against weight sparsity, one panel for each metric, with bars of one standard deviation.
+
+    Sparsity is drawn as -log(1 - sparsity), so that rounds of pruning are equally far apart.
+
+    Args:
+        curves: columns panel, label, sparsity, mean, spread; panels and labels are drawn in their order.
+    """
+    panels = list(dict.fromkeys(curves.panel))
+    figure, axes = plt.subplots(1, len(panels), figsize=(7.0, 3.3), squeeze=False)
+    for axis, panel in zip(axes[0], panels, strict=True):
+        part = curves[curves.panel == panel]
+        for marker, (label, curve) in zip(MARKERS, part.groupby("label", sort=False), strict=False):
+            x = -np.log1p(-curve.sparsity)
+            axis.errorbar(x, curve["mean"], curve.spread, label=label, marker=marker, markersize=3.5)
+        ticks = np.array([0.0, 0.5, 0.8, 0.95, 0.99, 0.998])
+        axis.set_xticks(-np.log1p(-ticks), [f"{100 * tick:g}" for tick in ticks])
+        axis.set_xlabel("weights that are zero, %")
+        axis.set_title(panel)
+        axis.legend()
+    plt.close(figure)
+    return figure
+
+
+__all__ = ["PALETTE", "sparsity_curves", "style", "to_svg"]

@@ -1,0 +1,118 @@
+"""Command line: run experiments, print the ledgers, look at the data."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from sparse_robust import __version__, data
+from sparse_robust.experiments import CATALOGUE, PROFILES, ledger, run
+from sparse_robust.experiments.store import Store
+from sparse_robust.theory import ledger as proof_ledger
+
+
+def seeds(text: str) -> tuple[int, ...]:
+    """``0-9`` or ``0,3,5`` as a tuple."""
+    try:
+        chosen: list[int] = []
+        for part in text.split(","):
+            first, _, last = part.partition("-")
+            chosen += range(int(first), int(last or first) + 1)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 0-9 or 0,3,5") from None
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise argparse.ArgumentTypeError(f"{text!r} names no seed, or one twice")
+    return tuple(chosen)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, with a help text that a newcomer understands."""
+    names = "\n".join(f"  {e.name:20}{e.title}" for e in CATALOGUE.values())
+    top = argparse.ArgumentParser(
+        prog="python -m sparse_robust",
+        description="Rerun the experiments of the book, print its ledgers, look at its data.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=__version__)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, about: str, more: str = "") -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name,
+            help=about,
+            description=f"{about[0].upper()}{about[1:]}.",
+            epilog=more,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    place = "folder that holds mnist.npz or MNIST/raw (default: $SPARSE_ROBUST_DATA, else a cache folder)"
+    one = command(
+        "run",
+        "train, prune and attack the models of one experiment, and store every number",
+        f"experiments:\n{names}\n\n"
+        "What is stored already is not computed again, so an interrupted run goes on where it stopped.\n"
+        "example: python -m sparse_robust run linear-binary --profile laptop --seeds 0-2",
+    )
+    one.add_argument("name", metavar="NAME", help="which experiment, from the list below")
+    one.add_argument(
+        "--profile",
+        choices=PROFILES,
+        default="laptop",
+        help="smoke: seconds, on the digits that the package carries; laptop: minutes; "
+        "paper: the paper's protocol in full (default: laptop)",
+    )
+    one.add_argument(
+        "--device", default="auto", help="cpu, cuda, cuda:1, or auto (default: a GPU if there is one)"
+    )
+    one.add_argument("--seeds", type=seeds, help="for example 0-9 or 0,3 (default: those of the profile)")
+    one.add_argument("--data", metavar="FOLDER", help=place)
+
+    claims = command("claims", "print what the paper claims to have measured, and what the rows say")
+    claims.add_argument(
+        "--profile",
+        choices=("published", *PROFILES),
+        default="published",
+        help="whose numbers: the committed ones, or those that you computed (default: published)",
+    )
+    command("proofs", "run the check of every statement of the book and print the proof ledger")
+    look = command("data", "say which data are found where, and whether they are sound")
+    look.add_argument("--data", metavar="FOLDER", help=place)
+    return top
+
+
+def run_command(options: argparse.Namespace) -> int:
+    """Run one experiment and say where its rows are."""
+    rows = run(options.name, options.profile, device=options.device, seeds=options.seeds, root=options.data)
+    print(f"data: {rows[0].data_description} ({rows[0].data}); device: {rows[-1].device}")
+    path = Store.default().rows_path(options.name, options.profile)
+    print(f"{len(rows)} numbers of {len({row.seed for row in rows})} seeds are in {path}")
+    print(f"next: python -m sparse_robust claims --profile {options.profile}")
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the process's exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        match options.command:
+            case "run":
+                return run_command(options)
+            case "claims":
+                print(ledger.table(options.profile))
+            case "proofs":
+                verdicts = proof_ledger.check_all()
+                print(proof_ledger.proof_table(verdicts))
+                return int(any(verdict.error for verdict in verdicts))
+            case "data":
+                print(data.describe(options.data))
+    except (ValueError, KeyError, OSError) as error:
+        message = error.args[0] if isinstance(error, KeyError) else error
+        print(f"sparse_robust {options.command}: {message}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nInterrupted. What was finished is stored; the same command goes on there.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
