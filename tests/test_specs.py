@@ -1,0 +1,203 @@
+"""Specs and the catalogue: addresses that stay, defaults that stay, profiles that exist."""
+
+import inspect
+import json
+from dataclasses import MISSING, field, fields, make_dataclass, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparse_robust import attacks
+from sparse_robust.experiments import CATALOGUE, PROFILES, Attack, Experiment, Profile, Spec, find
+from sparse_robust.experiments.spec import content
+from sparse_robust.training import Training
+
+ATTACKS = {
+    "FGS": attacks.fast_gradient_sign,
+    "rFGS": attacks.random_fast_gradient_sign,
+    "DeepFool": attacks.deepfool,
+    "C&W": attacks.carlini_wagner,
+}
+
+# A stored row names its spec by this address, so an address that changes orphans what is stored, and a
+# meaning that changes under a fixed address would pass old numbers for new ones.
+KEYS = {
+    ("linear-binary", "smoke"): ["183bde54bda9"],
+    ("linear-binary", "laptop"): ["2b54a92324f1"],
+    ("linear-binary", "paper"): ["22a1a31a7b52"],
+    ("linear-multiclass", "smoke"): ["28944ace39a7"],
+    ("linear-multiclass", "laptop"): ["9769f27059d3"],
+    ("linear-multiclass", "paper"): ["6a2bf6bf2a52"],
+    ("linear-training", "smoke"): ["92e290de8de4", "86a2432bd89a", "cebb3512c4e1", "e6b24357d6ca"],
+    ("linear-training", "laptop"): [
+        *("1a4a3240f10a", "56c3812f2ebc", "7b0fc8752b2f", "13ff12d58a16", "6aabadb7954b"),
+        *("1aa66a0969b3", "794dc1cce159", "e6bc20458108", "aaa6fdb99780"),
+    ],
+    ("linear-training", "paper"): [
+        *("1a4a3240f10a", "56c3812f2ebc", "7b0fc8752b2f", "13ff12d58a16", "cca2a746bb45"),
+        *("dfec7d4f5740", "d3a1be241ba6", "3a4cf43274a7", "3a81170409e7", "a09b1381cc92"),
+    ],
+}
+
+PAPER = CATALOGUE["linear-binary"].specs["paper"][0]
+
+
+def every() -> list[tuple[Experiment, Profile]]:
+    return [(e, p) for e in CATALOGUE.values() for p in PROFILES]
+
+
+each = pytest.mark.parametrize(("experiment", "profile"), every(), ids=[f"{e.name}-{p}" for e, p in every()])
+
+
+def test_addresses_are_frozen() -> None:
+    assert {(e.name, p): [spec.key for spec in e.specs[p]] for e, p in every()} == KEYS
+
+
+def test_defaults_are_frozen() -> None:
+    """A default is left out of the address, so a new value for one would change what addresses mean."""
+
+    def defaults(kind: type) -> dict[str, object]:
+        return {f.name: f.default for f in fields(kind) if f.default is not MISSING}
+
+    assert defaults(Training) == {
+        "batch_size": 64,
+        "lr": 0.01,
+        "momentum": 0.9,
+        "weight_decay": 0.0,
+        "schedule": "constant",
+    }
+    assert defaults(Attack) == {"options": ()}
+    assert defaults(Spec) == {"eps": 0.1, "test_examples": None}
+    options = {
+        name: {
+            p.name: p.default
+            for p in inspect.signature(attack).parameters.values()
+            if p.default is not inspect.Parameter.empty
+        }
+        for name, attack in ATTACKS.items()
+    }
+    assert options == {
+        "FGS": {"box": None},
+        "rFGS": {"step": None, "box": None},
+        "DeepFool": {"steps": 50, "overshoot": 0.02, "box": None},
+        "C&W": {
+            "steps": 100,
+            "searches": 9,
+            "lr": 0.1,
+            "first_c": 1.0,
+            "confidence": 0.0,
+            "box": (0.0, 1.0),
+        },
+    }
+
+
+def test_a_new_field_with_a_default_keeps_every_address() -> None:
+    wider = make_dataclass("Wider", [("novelty", int, field(default=0))], bases=(Spec,), frozen=True)
+    values = {f.name: getattr(PAPER, f.name) for f in fields(Spec)}
+    assert wider(**values).key == PAPER.key
+    assert wider(**values, novelty=1).key != PAPER.key
+
+    longer = make_dataclass("Longer", [("novelty", int, field(default=0))], bases=(Training,), frozen=True)
+    dense = {f.name: getattr(PAPER.dense, f.name) for f in fields(Training)}
+    assert replace(PAPER, dense=longer(**dense)).key == PAPER.key
+    assert replace(PAPER, dense=longer(**dense, novelty=1)).key != PAPER.key
+
+
+def test_every_field_is_in_the_address() -> None:
+    other = {
+        "model": "lenet",
+        "data": "mnist-sample",
+        "classes": (7, 1),
+        "dense": replace(PAPER.dense, momentum=0.8),
+        "retrain": replace(PAPER.retrain, steps=1),
+        "rounds": 15,
+        "fraction": "1/2",
+        "attacks": PAPER.attacks[::-1],
+        "eps": 0.2,
+        "test_examples": 10,
+    }
+    assert set(other) == {f.name for f in fields(Spec)}, "a new field: add a value for it here"
+    keys = {replace(PAPER, **{name: value}).key for name, value in other.items()}
+    training = {"steps": 1, "batch_size": 1, "lr": 1.0, "momentum": 0.0, "weight_decay": 1.0}
+    training |= {"schedule": "constant"}  # type: ignore[dict-item]
+    assert set(training) == {f.name for f in fields(Training)}
+    keys |= {replace(PAPER, dense=replace(PAPER.dense, **{n: v})).key for n, v in training.items()}
+    keys |= {replace(PAPER, attacks=(Attack("FGS", (("eps", eps),)),)).key for eps in (0.1, 0.2)}
+    assert len(keys | {PAPER.key}) == len(other) + len(training) + 2 + 1
+
+
+specs = st.builds(
+    Spec,
+    model=st.just("linear"),
+    data=st.sampled_from(["mnist", "mnist-sample"]),
+    classes=st.lists(st.integers(0, 9), min_size=2, unique=True).map(tuple),
+    dense=st.builds(Training, steps=st.integers(1, 3), lr=st.sampled_from([0.01, 0.1])),
+    retrain=st.builds(Training, steps=st.integers(1, 3), batch_size=st.sampled_from([32, 64])),
+    rounds=st.integers(0, 2),
+    fraction=st.sampled_from(["1/3", "1/2"]),
+    attacks=st.lists(st.builds(Attack, st.sampled_from(list(ATTACKS))), max_size=2).map(tuple),
+    eps=st.sampled_from([0.1, 0.2]),
+    test_examples=st.sampled_from([None, 10]),
+)
+
+
+@given(specs, specs)
+def test_equal_specs_and_they_alone_share_an_address(one: Spec, other: Spec) -> None:
+    assert (one == other) == (one.key == other.key)
+    assert one != other or hash(one) == hash(other)
+    assert len(one.key) == 12
+    assert int(one.key, 16) >= 0
+
+
+@given(specs)
+def test_an_address_is_over_plain_json(spec: Spec) -> None:
+    plain = content(spec)
+    assert json.loads(json.dumps(plain)) == plain
+    assert "lr" not in plain["dense"] or plain["dense"]["lr"] != 0.01
+
+
+@each
+def test_profile_is_complete(experiment: Experiment, profile: Profile) -> None:
+    variants, seeds = experiment.specs[profile], experiment.seeds[profile]
+    assert variants
+    assert seeds
+    assert len({spec.key for spec in variants}) == len(variants)
+    assert len(set(seeds)) == len(seeds)
+    assert min(seeds) >= 0
+    for spec in variants:
+        assert 0 < spec.rho < 1
+        hash(spec)
+        for attack in spec.attacks:
+            names = [name for name, _ in attack.options]
+            assert names == sorted(set(names))
+            assert set(names) <= set(inspect.signature(ATTACKS[attack.name]).parameters)
+
+
+def test_profiles_are_those_that_the_book_promises() -> None:
+    assert PROFILES == ("smoke", "laptop", "paper")
+    assert all(set(e.specs) == set(e.seeds) == set(PROFILES) for e in CATALOGUE.values())
+    assert all(name == e.name and e.title for name, e in CATALOGUE.items())
+
+
+@pytest.mark.parametrize("name", ["linear-binary", "linear-multiclass"])
+def test_paper_profile_is_the_papers_protocol(name: str) -> None:
+    """Section 4.1: ten references, 16 rounds at 1/3, four attacks, eps .1, the whole test set of MNIST."""
+    experiment = find(name)
+    (spec,) = experiment.specs["paper"]
+    assert len(experiment.seeds["paper"]) == 10
+    assert (spec.rounds, spec.fraction, spec.eps, spec.test_examples, spec.data) == (
+        *(16, "1/3", 0.1, None),
+        "mnist",
+    )
+    assert [attack.name for attack in spec.attacks] == list(ATTACKS)
+    assert spec.classes == ((1, 7) if name == "linear-binary" else tuple(range(10)))
+
+
+def test_smoke_profile_needs_no_download() -> None:
+    assert {spec.data for e in CATALOGUE.values() for spec in e.specs["smoke"]} == {"mnist-sample"}
+
+
+def test_unknown_experiment_lists_the_known() -> None:
+    with pytest.raises(KeyError, match="no experiment 'lenet'; known: linear-binary, linear-multiclass"):
+        find("lenet")
