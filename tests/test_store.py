@@ -1,0 +1,245 @@
+"""Storage: whole files or none, whatever interrupts a write and whoever else is writing."""
+
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from sparse_robust.experiments import CheckpointError, Row, Store, StoreError
+from sparse_robust.experiments import store as module
+from sparse_robust.experiments.store import cache_folder, results_folder, write_atomically
+
+ROW = Row(
+    experiment="e",
+    spec="0",
+    seed=0,
+    round=0,
+    sparsity=0.0,
+    metric="accuracy",
+    attack=None,
+    value=0.5,
+    n=2,
+    stderr=None,
+    commit="c",
+    dirty=False,
+    torch="t",
+    device="d",
+    data="f",
+    data_description="made",
+    seconds=0.0,
+)
+STATE = {"weight": torch.arange(6.0).view(1, 6), "mask/weight": torch.tensor([[True] * 5 + [False]])}
+
+
+class Crash(BaseException):
+    """As sudden as a KeyboardInterrupt: no ``except Exception`` stops it."""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "book" / "results", tmp_path / "cache")
+
+
+def crash(*_: Any, **__: Any) -> None:
+    raise Crash
+
+
+@pytest.mark.parametrize("where", [(os, "fsync"), (Path, "replace"), (Path, "chmod")], ids=lambda w: w[1])
+@pytest.mark.parametrize("there", [True, False])
+def test_a_crash_while_writing_changes_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch, where: tuple[Any, str], there: bool
+) -> None:
+    rows_path = store.rows_path("e", "smoke")
+    checkpoint = store.checkpoint_path("k", "f", 0, 1)
+    if there:
+        store.add_rows("e", "smoke", [ROW])
+        store.save_checkpoint(checkpoint, STATE)
+    before = [path.read_bytes() if path.exists() else None for path in (rows_path, checkpoint)]
+    with monkeypatch.context() as patch:
+        patch.setattr(*where, crash)
+        with pytest.raises(Crash):
+            store.add_rows("e", "smoke", [replace(ROW, seed=1)])
+        with pytest.raises(Crash):
+            store.save_checkpoint(checkpoint, {"weight": torch.ones(1)})
+    after = [path.read_bytes() if path.exists() else None for path in (rows_path, checkpoint)]
+    assert after == before
+    assert not [*store.results.glob(".*"), *checkpoint.parent.glob(".*")], "a draft was left behind"
+    # and the lock is free again
+    store.add_rows("e", "smoke", [replace(ROW, seed=1)])
+    assert [row.seed for row in store.rows("e", "smoke")] == ([0, 1] if there else [1])
+
+
+def test_the_bytes_are_on_disk_before_they_are_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power cut could leave a complete name with empty contents."""
+    path, calls = tmp_path / "file", []
+    real_fsync, real_replace = os.fsync, Path.replace
+
+    def fsync(handle: int) -> None:
+        calls.append(("fsync", os.fstat(handle).st_size))
+        real_fsync(handle)
+
+    def put(draft: Path, target: Path) -> Path:
+        calls.append(("replace", draft.stat().st_size))
+        assert draft.parent == target.parent, "a rename is atomic within one file system only"
+        return real_replace(draft, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", put)
+    write_atomically(path, b"twelve bytes")
+    assert calls == [("fsync", 12), ("replace", 12)]
+    assert path.read_bytes() == b"twelve bytes"
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_stored_number_stays_as_it_is(store: Store) -> None:
+    store.add_rows("e", "smoke", [ROW])
+    store.add_rows("e", "smoke", [replace(ROW, value=0.75, commit="later"), replace(ROW, seed=1)])
+    assert store.rows("e", "smoke") == [ROW, replace(ROW, seed=1)]
+
+
+def test_rows_are_in_one_order_however_they_came(store: Store) -> None:
+    several = [
+        replace(ROW, spec=spec, round=round_, seed=seed, metric=metric, attack=attack)
+        for spec in ("0", "1")
+        for round_ in (0, 2, 10)
+        for seed in (0, 9, 10)
+        for metric, attack in (("accuracy", None), ("r_2", "C&W"), ("r_2", "DeepFool"))
+    ]
+    for row in several[::-1]:
+        store.add_rows("e", "smoke", [row])
+    assert store.rows("e", "smoke") == several
+
+
+def add_one_by_one(store: Store, seeds: Iterable[int], start: Any) -> None:
+    start.wait()
+    for seed in seeds:
+        store.add_rows("e", "smoke", [replace(ROW, seed=seed)])
+
+
+def test_two_writers_lose_nothing(store: Store) -> None:
+    """Two processes start together and add a dozen rows each, one by one."""
+    context = multiprocessing.get_context("fork")
+    start = context.Barrier(2)
+    shares = [range(12), range(12, 24)]
+    writers = [context.Process(target=add_one_by_one, args=(store, share, start)) for share in shares]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0]
+    assert [row.seed for row in store.rows("e", "smoke")] == list(range(24))
+
+
+def test_checkpoint_round_trip(store: Store) -> None:
+    path = store.checkpoint_path("k", "f", 3, 2)
+    store.save_checkpoint(path, STATE)
+    loaded = store.load_checkpoint(path, STATE)
+    assert set(loaded) == set(STATE)
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in STATE.items())
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("a", "f", 0, 0), ("b", "f", 0, 0)),
+        (("a", "f", 0, 0), ("a", "g", 0, 0)),
+        (("a", "f", 1, 0), ("a", "f", 0, 0)),
+        (("a", "f", 0, 1), ("a", "f", 0, 0)),
+    ],
+)
+def test_everything_that_made_a_checkpoint_is_in_its_path(store: Store, one: Any, other: Any) -> None:
+    assert store.checkpoint_path(*one) != store.checkpoint_path(*other)
+
+
+@pytest.mark.parametrize("left", [0, 4, 30, -1])
+def test_a_truncated_checkpoint_is_named(store: Store, left: int) -> None:
+    path = store.checkpoint_path("k", "f", 0, 0)
+    store.save_checkpoint(path, STATE)
+    path.write_bytes(path.read_bytes()[:left])
+    with pytest.raises(CheckpointError, match="delete it, it will be computed again") as caught:
+        store.load_checkpoint(path, STATE)
+    assert str(caught.value).startswith(f"{path}: damaged")
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"weight": STATE["weight"]},
+        STATE | {"bias": torch.zeros(1)},
+        STATE | {"weight": torch.zeros(1, 5)},
+        STATE | {"mask/weight": torch.zeros(1, 6)},
+    ],
+    ids=["missing", "unknown", "shape", "type"],
+)
+def test_a_foreign_checkpoint_is_named(store: Store, foreign: dict[str, Tensor]) -> None:
+    path = store.checkpoint_path("k", "f", 0, 0)
+    path.parent.mkdir(parents=True)
+    save_file(foreign, path)
+    with pytest.raises(
+        CheckpointError, match=r"expected .*torch.float32 \[1, 6\].*found .*; delete it"
+    ) as caught:
+        store.load_checkpoint(path, STATE)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_folders_are_made_on_demand(store: Store) -> None:
+    store.prepare()
+    assert [*store.results.iterdir(), *store.cache.iterdir()] == []
+
+
+@pytest.mark.parametrize("folder", ["results", "cache"])
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, folder: str) -> None:
+    blocked = tmp_path / "file" / "folder"
+    blocked.parent.write_text("in the way")
+    folders = {"results": tmp_path / "results", "cache": tmp_path / "cache"} | {folder: blocked}
+    with pytest.raises(StoreError, match=f"another one with SPARSE_ROBUST_{folder.upper()}") as caught:
+        Store(**folders).prepare()
+    assert str(caught.value).startswith(f"{blocked}: nothing can be stored there (Not a directory)")
+
+
+def test_a_read_only_folder_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Injected, because permissions do not bind a superuser."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    with pytest.raises(StoreError, match=r"results: nothing can be stored there \(Permission denied\)"):
+        store.prepare()
+
+
+def test_folders_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARSE_ROBUST_RESULTS", str(tmp_path / "r"))
+    monkeypatch.setenv("SPARSE_ROBUST_CACHE", str(tmp_path / "c"))
+    assert Store.default() == Store(tmp_path / "r", tmp_path / "c")
+
+
+def test_default_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SPARSE_ROBUST_RESULTS", raising=False)
+    monkeypatch.delenv("SPARSE_ROBUST_CACHE", raising=False)
+    assert results_folder() == Path(__file__).parents[1] / "book" / "results"
+    assert cache_folder().name == "sparse-robust"
+
+
+def test_without_a_checkout_the_remedy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SPARSE_ROBUST_RESULTS", raising=False)
+    monkeypatch.setattr(
+        module, "__file__", str(tmp_path / "site-packages/sparse_robust/experiments/store.py")
+    )
+    with pytest.raises(FileNotFoundError, match="or set SPARSE_ROBUST_RESULTS"):
+        results_folder()
+
+
+def test_published_is_the_committed_paper_profile(store: Store) -> None:
+    assert store.rows_path("e", "published") == store.rows_path("e", "paper")
+    assert store.rows_path("e", "laptop") != store.rows_path("e", "paper")
