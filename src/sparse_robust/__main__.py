@@ -1,6 +1,7 @@
 """Command line: run experiments, print the ledgers, look at the data."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -104,6 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return int(any(verdict.error for verdict in verdicts))
             case "data":
                 print(data.describe(options.data))
+    except BrokenPipeError:  # the reader of our output has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, KeyError, OSError) as error:
         message = error.args[0] if isinstance(error, KeyError) else error
         print(f"sparse_robust {options.command}: {message}", file=sys.stderr)

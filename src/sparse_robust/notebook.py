@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import pandas as pd
 from IPython.display import Markdown
 
-from sparse_robust.experiments import PROFILES, ledger, run
+from sparse_robust.experiments import find_profile, ledger, run
 from sparse_robust.experiments.statistics import frame, stored, with_training
 from sparse_robust.theory import claims
 
@@ -56,10 +56,8 @@ def load_rows(name: str, profile: str, device: str = "cpu") -> pd.DataFrame:
                 f"no published rows of {name!r} under its present spec: run it, commit them"
             )
         return table
-    for known in PROFILES:
-        if profile == known:
-            return with_training(frame(run(name, known, device=device, quiet=True)), name, known)
-    raise ValueError(f"unknown profile {profile!r}; known: published, {', '.join(PROFILES)}")
+    scale = find_profile(profile)
+    return with_training(frame(run(name, scale, device=device, quiet=True)), name, scale)
 
 
 def provenance(table: pd.DataFrame) -> str:

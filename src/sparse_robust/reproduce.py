@@ -20,9 +20,10 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from sparse_robust import experiments
+from sparse_robust.experiments import CATALOGUE, find_profile, run
+from sparse_robust.experiments import PROFILES as COMPUTED
 
-PROFILES = (*experiments.PROFILES, "published")
+PROFILES = (*COMPUTED, "published")
 """The scales, and the committed results as they are."""
 
 
@@ -168,6 +169,10 @@ def reproduce(profile: str = "laptop", device: str = "cpu") -> int:
     root = repository()
     todo = chapters(root)
     staged = stage(root)
+
+    for name, experiment in CATALOGUE.items() if profile != "published" else ():
+        rows = run(name, find_profile(profile), device=device)
+        print(f"{experiment.title}: {len(rows)} numbers, from {rows[0].data_description}", flush=True)
 
     failed: dict[Path, str] = {}
     with tqdm(todo, desc="Chapters", unit="chapter", disable=None) as bar:

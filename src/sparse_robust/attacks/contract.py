@@ -45,13 +45,17 @@ def validate(x: Tensor, y: Tensor, box: Box) -> None:
     """Reject inputs that no attack can make sense of.
 
     Raises:
-        ValueError: if shapes disagree, the box is empty, or an input lies outside the box.
+        ValueError: if shapes or types disagree, the box is empty, or an input is NaN or outside the box.
     """
     if y.ndim not in (1, 2) or x.ndim <= y.ndim or x.shape[: y.ndim] != y.shape:
         shapes = f"got y {[*y.shape]} and x {[*x.shape]}"
         raise ValueError(f"y must be [N] or [R, N] and x that followed by the shape of an input, {shapes}")
     if not x.is_floating_point():
         raise ValueError(f"x must be floating point (pixels / 255), got {x.dtype}")
+    if y.is_floating_point() or y.dtype == torch.bool:
+        raise ValueError(f"y must hold class indices, an integer type, got {y.dtype}")
+    if not x.isfinite().all():
+        raise ValueError(f"x must be finite, {int((~x.isfinite()).sum())} of its entries are not")
     if box is None:
         return
     low, high = box

@@ -8,6 +8,10 @@ from sparse_robust.types import Box, LogitsFn
 from .contract import Active, AttackResult, as_replicas, clip, spread, validate
 from .projection import cross
 
+ULPS = 16
+"""Nearer to a boundary than so many rounding errors of the logits, an example counts as that far away: a
+step from a tie would otherwise have length 0, and one shorter than the last bit of a pixel goes nowhere."""
+
 
 def logits_and_jacobian(logits_fn: LogitsFn, x: Tensor) -> tuple[Tensor, Tensor]:
     """Logits [R, N, K] and the gradient of each with respect to its input, [R, N, K, D]."""
@@ -25,12 +29,17 @@ def nearest_crossing(logits: Tensor, jacobian: Tensor, x: Tensor, y: Tensor, box
     """The shortest step [R, N, D] that reaches a boundary of class y in the linearised model.
 
     Every other class is tried; a class whose gradient does not differ from that of y cannot be reached
-    and is passed over. Where none can be reached the step is not finite.
+    and is passed over. Where none can be reached the step is not finite. It is never shorter than
+    rounding allows to see: from a tie it leads ``ULPS`` rounding errors across.
     """
     own = y.unsqueeze(-1)
     gap = logits.gather(-1, own) - logits  # [R, N, K], by how much y leads each class
     normal = jacobian - jacobian.gather(2, spread(own, jacobian).expand(-1, -1, 1, jacobian.shape[-1]))
-    delta = cross(x.flatten(2).unsqueeze(2).expand_as(normal), normal, gap.clamp_min(0), box)
+    flat = x.flatten(2).unsqueeze(2)  # [R, N, 1, D]
+    rounding = logits.abs().amax(-1, keepdim=True) + normal.norm(dim=-1) * flat.norm(dim=-1)
+    kind = torch.finfo(gap.dtype)
+    gap = gap.maximum(ULPS * kind.eps * rounding).clamp_min(kind.tiny)
+    delta = cross(flat.expand_as(normal), normal, gap, box)
     length = delta.norm(dim=-1).nan_to_num(torch.inf, torch.inf)  # [R, N, K]
     length.scatter_(-1, own, torch.inf)
     best = length.argmin(-1, keepdim=True)
@@ -52,9 +61,10 @@ def deepfool(
     r <- r + argmin over classes e of the shortest step across {logit_e = logit_y} as linearised at
     x + (1 + overshoot) r; the result is x + (1 + overshoot) r. On a linear model without a box one step
     is exact: radius = (1 + overshoot) * min_e (logit_y - logit_e) / ||w_y - w_e||_2. Without overshoot
-    the point lies on the boundary, a tie, which floating point may resolve either way. An example that
-    is misclassified already is returned as it is, with radius 0. Where no class can be reached (zero
-    gradients) or ``steps`` do not suffice, the example has not flipped and its radius is infinite.
+    one step ends on the boundary, a tie, which floating point may resolve either way; if it holds, the
+    next step crosses. An example that is misclassified already is returned as it is, with radius 0.
+    Where no class can be reached (zero gradients) or ``steps`` do not suffice, the example has not
+    flipped and its radius is infinite.
 
     Args:
         logits_fn: [*B, *D] -> [*B, K].

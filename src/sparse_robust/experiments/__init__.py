@@ -1,6 +1,6 @@
 """Experiments: frozen specs, a catalogue, a resumable runner, typed rows, the ledger of claims."""
 
-from .catalogue import CATALOGUE, PROFILES, Experiment, Profile, find
+from .catalogue import CATALOGUE, PROFILES, Experiment, Profile, find, find_profile
 from .rows import Row, RowError
 from .runner import run
 from .spec import Attack, Spec
@@ -19,5 +19,6 @@ __all__ = [
     "Store",
     "StoreError",
     "find",
+    "find_profile",
     "run",
 ]

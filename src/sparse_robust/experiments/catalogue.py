@@ -139,3 +139,15 @@ def find(name: str) -> Experiment:
     if name not in CATALOGUE:
         raise KeyError(f"no experiment {name!r}; known: {', '.join(CATALOGUE)}")
     return CATALOGUE[name]
+
+
+def find_profile(name: str) -> Profile:
+    """The profile called ``name``.
+
+    Raises:
+        ValueError: if there is none; the message lists the known names.
+    """
+    for profile in PROFILES:
+        if name == profile:
+            return profile
+    raise ValueError(f"unknown profile {name!r}; known: {', '.join(PROFILES)}, and published for stored rows")

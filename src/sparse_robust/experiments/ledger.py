@@ -1,7 +1,8 @@
 """The claims ledger: what the paper says it measured, and what the rows say.
 
-Each claim is a predicate over rows. The rules by which verdicts are given are written here, before the
-numbers, and apply to every profile alike; see :func:`judge_number` and :func:`judge_change`.
+Each claim is a predicate over rows. The rules by which verdicts are given are written here and apply to
+every profile alike; see :func:`judge_number` and :func:`judge_change`. They were written before the numbers
+were known, with one exception, which made a verdict stricter: SLIGHT was added afterwards.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ ALPHA = 0.01
 
 HELD = 0.01
 """Benign accuracy counts as held while its mean is within one point of the dense references'."""
+
+SLIGHT = 0.1
+"""A relative fall of r_2 up to this counts as slight."""
 
 
 @dataclass(frozen=True)
@@ -146,22 +150,29 @@ def sparse_more_robust(attacks: tuple[str, ...]) -> Callable[[pd.DataFrame], Fin
 
 
 def l2_not_better(attacks: tuple[str, ...]) -> Callable[[pd.DataFrame], Finding]:
-    """While accuracy is held, no round has r_2 significantly above dense."""
+    """While accuracy is held, no round has r_2 significantly above dense, nor more than SLIGHT below."""
 
     def judge(table: pd.DataFrame) -> Finding:
         rounds = held_rounds(table)[1:]
-        risen, parts = [], []
+        if not rounds:
+            return Finding("", "not reproduced", "accuracy falls in the first round already")
+        risen, parts, lowest = [], [], 0.0
         for attack in attacks:
             values = per_seed(table, "r_2", attack)
             changes = {r: paired(values, 0, r) for r in rounds}
             risen += [(attack, r) for r, c in changes.items() if c.mean > 0 and c.p < ALPHA / len(rounds)]
             relative = values.loc[rounds].mean(axis=1) / values.loc[0].mean() - 1
+            lowest = min(lowest, float(relative.min()))
             parts.append(f"{attack} {100 * relative.min():+.1f} % to {100 * relative.max():+.1f} %")
         why = f"against dense, over {len(rounds)} rounds with accuracy held: " + "; ".join(parts)
         if risen:
             why += "; significantly above dense after " + ", ".join(f"round {r} ({a})" for a, r in risen)
-        share = len(risen) / (len(attacks) * max(len(rounds), 1))
-        verdict: Verdict = "reproduced" if not risen else "partly" if share <= 0.5 else "not reproduced"
+        if lowest < -SLIGHT:
+            why += f"; more than {100 * SLIGHT:.0f} % below dense is not slight"
+        share = len(risen) / (len(attacks) * len(rounds))
+        verdict: Verdict = (
+            "not reproduced" if share > 0.5 else "partly" if risen or lowest < -SLIGHT else "reproduced"
+        )
         return Finding("; ".join(parts), verdict, why)
 
     return judge
@@ -335,7 +346,10 @@ def findings(profile: str, store: Store | None = None) -> dict[str, Finding]:
         elif have < want:
             found[claim.name] = Finding("", "not run", f"unfinished: {have} of {want} numbers are stored")
         else:
-            found[claim.name] = claim.judge(table)
+            try:
+                found[claim.name] = claim.judge(table)
+            except ValueError as error:  # one seed: nothing to pair
+                found[claim.name] = Finding("", "not run", str(error))
     return found
 
 

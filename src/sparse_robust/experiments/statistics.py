@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .catalogue import PROFILES, Profile, find
+from .catalogue import Profile, find, find_profile
 from .rows import Row
 from .runner import expected
 from .store import Store
@@ -31,11 +31,7 @@ def with_training(table: pd.DataFrame, name: str, profile: Profile) -> pd.DataFr
 
 
 def _scale(profile: str) -> Profile:
-    if profile == "published":
-        return "paper"
-    if profile not in PROFILES:
-        raise ValueError(f"unknown profile {profile!r}; known: published, {', '.join(PROFILES)}")
-    return profile
+    return find_profile("paper" if profile == "published" else profile)
 
 
 def stored(name: str, profile: str, store: Store | None = None) -> pd.DataFrame:

@@ -70,6 +70,15 @@ def table(selected: Iterable[Claim] | None = None) -> str:
     return "\n".join(rows)
 
 
+def errata() -> str:
+    """Every erratum as MyST: where the paper says it, what is wrong, and a link to its number in the book."""
+    return "\n\n".join(
+        f"**{c.title}** ({reference(c.label)}). *In the {c.source}.*\n\n{c.statement}"
+        for c in claims.registry().values()
+        if c.kind == "erratum"
+    )
+
+
 def gaps(label: str) -> list[Claim]:
     """The statements, among ``label`` and what it rests on, that a machine has not checked in full."""
     everything = (claims.get(label), *claims.ancestors(label))
@@ -81,4 +90,4 @@ def reference(label: str) -> str:
     return f"{{prf:ref}}`{label}`"
 
 
-__all__ = ["Progress", "check_all", "gaps", "proof_table", "reference", "summary", "table"]
+__all__ = ["Progress", "check_all", "errata", "gaps", "proof_table", "reference", "summary", "table"]
