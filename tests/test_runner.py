@@ -1,0 +1,410 @@
+"""The runner: whole smoke profiles, and resumption after every kind of interruption."""
+
+import math
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sparse_robust.data import Dataset, embedded_digits, fingerprint
+from sparse_robust.experiments import (
+    CATALOGUE,
+    Attack,
+    CheckpointError,
+    Experiment,
+    Row,
+    Spec,
+    Store,
+    StoreError,
+    run,
+    runner,
+)
+from sparse_robust.pruning import kept_after
+from sparse_robust.training import Training
+
+
+def numbers(rows: Iterable[Row]) -> dict[Any, Any]:
+    """What was measured, without where and when."""
+    return {row.identity: (row.value, row.n, row.stderr, row.sparsity) for row in rows}
+
+
+def assert_close(found: Iterable[Row], expected: Iterable[Row]) -> None:
+    """The same measurements, to floating-point tolerance (an example or so may sit on a boundary)."""
+    one, other = numbers(found), numbers(expected)
+    assert one.keys() == other.keys()
+    for identity, (value, n, stderr, sparsity) in one.items():
+        assert (n, sparsity) == (other[identity][1], other[identity][3])
+        assert value == pytest.approx(other[identity][0], rel=1e-3), identity
+        assert (stderr is None) == (other[identity][2] is None)
+
+
+def refuse(*_: Any, **__: Any) -> Any:
+    raise AssertionError("something stored was computed again")
+
+
+# --- whole smoke profiles, on one thread, once -----------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Smoke:
+    store: Store
+    rows: dict[str, list[Row]]
+    cpu_seconds: dict[str, float]
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Smoke]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("smoke")
+    done = Smoke(Store(folder / "not" / "there", folder / "nor" / "this"), {}, {})
+    for name in CATALOGUE:
+        start = time.process_time()
+        done.rows[name] = run(name, "smoke", device="cpu", store=done.store, quiet=True)
+        done.cpu_seconds[name] = time.process_time() - start
+    yield done
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("name", list(CATALOGUE))
+def test_smoke_is_complete_and_takes_seconds(smoke: Smoke, name: str) -> None:
+    experiment, data = CATALOGUE[name], embedded_digits().fingerprint
+    assert {row.identity for row in smoke.rows[name]} == {
+        (spec.key, data, seed, round_, *number)
+        for spec in experiment.specs["smoke"]
+        for seed in experiment.seeds["smoke"]
+        for round_ in range(spec.rounds + 1)
+        for number in runner.expected(spec)
+    }
+    assert all(math.isfinite(row.value) for row in smoke.rows[name])
+    assert smoke.cpu_seconds[name] < 20
+
+
+@pytest.mark.parametrize("name", ["linear-binary", "linear-multiclass"])
+def test_smoke_agrees_with_closed_forms(smoke: Smoke, name: str) -> None:
+    """On linear models DeepFool is exact, sparsity is counted, and a box can only help the defender."""
+    (spec,) = CATALOGUE[name].specs["smoke"]
+    weights = 784 * (1 if len(spec.classes) == 2 else len(spec.classes))
+    found = {(row.seed, row.round, row.metric, row.attack): row for row in smoke.rows[name]}
+    for (seed, round_, metric, attack), row in found.items():
+        assert row.sparsity == (weights - kept_after(weights, spec.rho, round_)) / weights
+        if metric == "sparsity":
+            assert (row.value, row.n) == (row.sparsity, weights)
+        if metric == "failures":
+            assert row.value == 0
+        if attack in (None, "exact") or metric == "failures":
+            continue
+        exact = found[seed, round_, metric, "exact"].value
+        if attack == "DeepFool":
+            factor = 1.02 if metric == "r_2" else 1.02**2
+            assert row.value == pytest.approx(factor * exact, rel=1e-4)
+        elif attack == "C&W":
+            assert exact < row.value < 2.5 * exact
+        else:
+            assert row.value >= exact
+
+
+def test_rows_say_where_they_come_from(smoke: Smoke) -> None:
+    digits = embedded_digits()
+    told = subprocess.run(
+        ["git", "rev-parse", "--short=12", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True
+    )
+    commit = told.stdout.strip() if told.returncode == 0 else "unknown"
+    for row in (row for rows in smoke.rows.values() for row in rows):
+        assert (row.data, row.data_description) == (digits.fingerprint, digits.description)
+        assert (row.torch, row.device) == (torch.__version__, f"cpu {platform.machine()}")
+        assert row.seconds >= 0
+        assert row.commit == runner.code_version()[0]
+    assert len(commit) in (len("unknown"), 12)
+    assert runner.code_version()[0] == commit or told.returncode == 0  # a commit may be made meanwhile
+
+
+def test_outside_git_the_code_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_git(*_: Any, **__: Any) -> Any:
+        raise FileNotFoundError("git")
+
+    monkeypatch.setattr(subprocess, "run", no_git)
+    assert runner.code_version.__wrapped__() == ("unknown", True)
+
+
+def test_second_run_computes_nothing(smoke: Smoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    for stage in ("advance", "build", "measure_clean", "measure_attack"):
+        monkeypatch.setattr(runner, stage, refuse)
+    for name, rows in smoke.rows.items():
+        before = smoke.store.rows_path(name, "smoke").read_bytes()
+        assert run(name, "smoke", device="cpu", store=smoke.store, quiet=True) == rows
+        assert smoke.store.rows_path(name, "smoke").read_bytes() == before
+
+
+KILLED = """
+import os, random, signal, sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from safetensors.torch import load_file
+from sparse_robust.experiments import Store, run
+
+home = Path(sys.argv[1])
+store = Store(home / "results", home / "cache")
+moments = random.Random(0)
+for attempt in range(100):
+    child = os.fork()
+    if child == 0:
+        if attempt < 6:  # after so much CPU time the kernel ends the process, wherever it is
+            signal.setitimer(signal.ITIMER_PROF, moments.uniform(0.02, 0.8))
+        run("linear-binary", "smoke", device="cpu", store=store, quiet=True)
+        os._exit(0)
+    moments.random()
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    rows = store.rows("linear-binary", "smoke")  # checked as they are read
+    checkpoints = [load_file(path) for path in home.rglob("*.safetensors")]
+    print(code, len(rows), len(checkpoints), flush=True)
+    if code != -signal.SIGPROF:
+        sys.exit(code)
+"""
+
+
+def test_a_killed_run_leaves_valid_files_and_resumes(smoke: Smoke, tmp_path: Path) -> None:
+    """Real processes, ended by the kernel at random moments without a chance to clean up."""
+    driver = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert driver.returncode == 0, driver.stdout + driver.stderr
+    attempts = [tuple(map(int, line.split())) for line in driver.stdout.splitlines()]
+    assert len(attempts) > 2, "no attempt was killed"
+    assert [rows for _, rows, _ in attempts] == sorted(rows for _, rows, _ in attempts)
+    assert [kept for _, _, kept in attempts] == sorted(kept for _, _, kept in attempts)
+    resumed = Store(tmp_path / "results", tmp_path / "cache").rows("linear-binary", "smoke")
+    assert numbers(resumed) == numbers(smoke.rows["linear-binary"])
+
+
+# --- a tiny experiment, for everything that needs many runs -----------------------------------------
+
+TINY = Spec(
+    model="linear",
+    data="mnist-sample",
+    classes=(1, 7),
+    dense=Training(6, batch_size=16, lr=0.1),
+    retrain=Training(3, batch_size=16, lr=0.1),
+    rounds=2,
+    fraction="1/3",
+    # so short a C&W fails, which rows must be able to say
+    attacks=(
+        Attack("FGS"),
+        Attack("rFGS"),
+        Attack("DeepFool"),
+        Attack("C&W", (("searches", 1), ("steps", 2))),
+    ),
+    test_examples=12,
+)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return embedded_digits()
+
+
+@pytest.fixture
+def tiny(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    """An experiment of the catalogue called "tiny", on digits that are read once."""
+    experiment = Experiment("tiny", "for tests", {"smoke": (TINY,)}, {"smoke": (0, 1)})
+    monkeypatch.setitem(CATALOGUE, "tiny", experiment)  # type: ignore[arg-type]
+    monkeypatch.setattr(runner, "load", lambda spec, root: digits)
+    return digits
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "results", tmp_path / "cache")
+
+
+def go(store: Store, *seeds: int) -> list[Row]:
+    return run("tiny", "smoke", device="cpu", seeds=seeds or None, store=store, quiet=True)
+
+
+def checkpoint(store: Store, digits: Dataset, seed: int, round_: int) -> Path:
+    return store.checkpoint_path(TINY.key, digits.fingerprint, seed, round_)
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, tuple[int, ...]]]:
+    """Every (round, seeds) that is trained, as it happens."""
+    calls: list[tuple[int, tuple[int, ...]]] = []
+    advance = runner.advance
+
+    def watched(spec: Spec, population: Any, data: Any, seeds: Any, round_: int, progress: Any) -> Any:
+        calls.append((round_, tuple(seeds)))
+        return advance(spec, population, data, seeds, round_, progress)
+
+    monkeypatch.setattr(runner, "advance", watched)
+    return calls
+
+
+def test_interrupted_after_every_single_write(
+    tiny: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each attempt completes one write and dies in the next: the result is that of one peaceful run."""
+    peaceful = numbers(go(Store(tmp_path / "a", tmp_path / "b")))
+    store = Store(tmp_path / "results", tmp_path / "cache")
+    fsync, writes = os.fsync, 0
+
+    def dying(handle: int) -> None:
+        nonlocal writes
+        writes += 1
+        if writes == 2:
+            raise KeyboardInterrupt
+        fsync(handle)
+
+    attempts = 0
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", dying)
+        while True:
+            attempts, writes = attempts + 1, 0
+            try:
+                go(store)
+                break
+            except KeyboardInterrupt:
+                assert numbers(store.rows("tiny", "smoke")).items() <= peaceful.items()
+                assert not list(tmp_path.rglob("*.draft"))
+    per_round = 2 + 1 + len(TINY.attacks)  # two checkpoints, clean metrics, attacks
+    assert attempts == per_round * (TINY.rounds + 1)
+    assert numbers(go(store)) == peaceful
+
+
+def test_one_seed_and_then_two_equals_two_at_once(
+    tiny: Dataset, tmp_path: Path, trained: list[tuple[int, tuple[int, ...]]]
+) -> None:
+    together = go(Store(tmp_path / "a", tmp_path / "b"), 0, 1)
+    store = Store(tmp_path / "c", tmp_path / "d")
+    assert {row.seed for row in go(store, 0)} == {0}
+    del trained[:]
+    assert_close(go(store, 0, 1), together)
+    assert trained == [(0, (1,)), (1, (1,)), (2, (1,))]
+    values = numbers(together)
+    assert any(v != values[(*i[:2], 1, *i[3:])] for i, v in values.items() if i[2] == 0 and i[4] == "r_2")
+
+
+def test_checkpoints_of_one_set_of_seeds_serve_another(
+    tiny: Dataset, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = go(store, 0, 1, 2)
+    store.rows_path("tiny", "smoke").unlink()
+    monkeypatch.setattr(runner, "advance", refuse)
+    again = go(store, 2, 0)
+    assert [row.seed for row in again if row.round == 0 and row.metric == "accuracy"] == [0, 2]
+    assert_close(again, [row for row in rows if row.seed != 1])
+
+
+def test_missing_numbers_are_measured_without_training(
+    tiny: Dataset, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = go(store)
+    path = store.rows_path("tiny", "smoke")
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if '"attack":"DeepFool"' not in line))
+    assert len(store.rows("tiny", "smoke")) < len(rows)
+    monkeypatch.setattr(runner, "advance", refuse)
+    monkeypatch.setattr(runner, "measure_clean", refuse)
+    assert numbers(go(store)) == numbers(rows)
+
+
+def test_a_lost_checkpoint_is_trained_again_from_the_round_before(
+    tiny: Dataset, store: Store, trained: list[tuple[int, tuple[int, ...]]]
+) -> None:
+    rows = go(store)
+    assert trained == [(0, (0, 1)), (1, (0, 1)), (2, (0, 1))]
+    del trained[:]
+    store.rows_path("tiny", "smoke").unlink()
+    checkpoint(store, tiny, 0, 1).unlink()
+    assert numbers(go(store)) == numbers(rows)
+    assert trained == [(1, (0, 1))]
+    assert checkpoint(store, tiny, 0, 1).exists()
+
+
+def test_a_lost_cache_is_no_loss(tiny: Dataset, store: Store) -> None:
+    rows = go(store, 0)
+    shutil.rmtree(store.cache)
+    assert_close(go(store, 0, 1), [*rows, *(row for row in go(store, 1))])
+
+
+def test_a_damaged_checkpoint_is_named(tiny: Dataset, store: Store) -> None:
+    go(store)
+    store.rows_path("tiny", "smoke").unlink()
+    path = checkpoint(store, tiny, 1, 1)
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(CheckpointError, match="damaged") as caught:
+        go(store)
+    assert str(path) in str(caught.value)
+    path.unlink()  # the remedy that the message gives
+    go(store)
+
+
+def test_other_data_do_not_mix(tiny: Dataset, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = go(store, 0)
+    train = replace(tiny.train, images=255 - tiny.train.images)
+    inverted = Dataset(train, tiny.test, "inverted", fingerprint(train, tiny.test), "a test")
+    monkeypatch.setattr(runner, "load", lambda spec, root: inverted)
+    others = go(store, 0)
+    assert {(row.data, row.data_description) for row in others} == {(inverted.fingerprint, "inverted")}
+    assert len(others) == len(rows)
+    assert [row.value for row in others] != [row.value for row in rows]
+    assert {row.identity for row in store.rows("tiny", "smoke")} == {r.identity for r in [*rows, *others]}
+    monkeypatch.setattr(runner, "load", lambda spec, root: tiny)
+    assert go(store, 0) == rows
+
+
+def test_a_seed_named_twice_is_run_once(
+    tiny: Dataset, store: Store, trained: list[tuple[int, tuple[int, ...]]]
+) -> None:
+    go(store, 1, 0, 1)
+    assert trained[0] == (0, (1, 0))
+
+
+def test_a_failed_attack_is_stored_as_such(tiny: Dataset, store: Store) -> None:
+    rows = {(row.metric, row.seed): row for row in go(store) if row.attack == "C&W" and row.round == 0}
+    assert rows["failures", 0].value > 0
+    assert rows["r_2", 0].value == math.inf
+    assert rows["r_2", 0].stderr is None
+    assert '"metric":"r_2","attack":"C&W","value":null' in store.rows_path("tiny", "smoke").read_text()
+
+
+def test_nothing_is_computed_that_cannot_be_stored(
+    tiny: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr(runner, "advance", refuse)
+    with pytest.raises(StoreError, match="SPARSE_ROBUST_RESULTS"):
+        go(Store(tmp_path / "file" / "results", tmp_path / "cache"))
+
+
+def test_unknown_names_list_the_known(store: Store) -> None:
+    with pytest.raises(KeyError, match="no experiment 'figure-1'; known: linear-binary"):
+        run("figure-1", "smoke", device="cpu", store=store)
+    with pytest.raises(KeyError, match="no profile 'huge'; known: smoke, laptop, paper"):
+        run("linear-binary", "huge", device="cpu", store=store)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("gpus", [0, 2])
+def test_devices(monkeypatch: pytest.MonkeyPatch, gpus: int) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    assert runner.choose_device("cpu") == torch.device("cpu")
+    assert runner.choose_device("auto") == torch.device("cuda" if gpus else "cpu")
+    known = "auto, cpu, cuda, cuda:0, cuda:1" if gpus else "auto, cpu"
+    for name in ("tpu", "cuda:2", "cpu:0", *(() if gpus else ("cuda", "cuda:0"))):
+        with pytest.raises(ValueError, match=f"no device '{name}' on this machine.*; known: {known}$"):
+            runner.choose_device(name)
+    if gpus:
+        assert runner.choose_device("cuda:1") == torch.device("cuda", 1)
