@@ -74,10 +74,10 @@ def carlini_wagner(
     r"""C&W l_2: minimise ||x' - x||_2^2 + c max(margin(x') + confidence, 0), and search for c.
 
     The change of variables x' = centre + half * tanh(w) keeps x' in the box, so the box is part of the
-    attack. For each example c starts at ``first_c``; it is halved in (in the interval known) after a
-    success and raised (tenfold while no success is known) after a failure. The nearest flipped point of
-    all descents is kept. An example that is misclassified already is returned as it is, with radius 0;
-    one that never flips has an infinite radius.
+    attack. For each example c starts at ``first_c``; after a success it moves halfway down to the
+    largest c that failed, after a failure halfway up to the smallest that succeeded (or tenfold up). The
+    nearest flipped point of all descents is kept. An example that is misclassified already is returned as
+    it is, with radius 0; one that never flips has an infinite radius.
 
     Args:
         logits_fn: [*B, *D] -> [*B, K].

@@ -1,0 +1,77 @@
+"""The command line, as a newcomer uses it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from sparse_robust.__main__ import main, seeds
+from sparse_robust.experiments import CATALOGUE
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPARSE_ROBUST_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("SPARSE_ROBUST_CACHE", str(tmp_path / "cache"))
+
+
+def test_run_stores_rows_and_says_where(tmp_path, capsys):
+    assert main(["run", "linear-training", "--profile", "smoke", "--device", "cpu", "--seeds", "0-1"]) == 0
+    out = capsys.readouterr().out
+    path = tmp_path / "results" / "linear-training.smoke.jsonl"
+    assert str(path) in out
+    assert "MNIST sample" in out
+    assert path.read_text().count("\n") == 48  # 4 variants, 2 seeds, 6 numbers
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["run", "figure-7", "--profile", "smoke"], [*CATALOGUE]),
+        (["run", "linear-binary", "--profile", "smoke", "--device", "cuda:99"], ["cuda:99", "known: auto, cpu"]),
+    ],
+)
+def test_what_cannot_be_run_is_one_clear_error(arguments, advice, capsys):
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert all(word in error for word in advice)
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["claims"], ["proofs"], ["data"]])
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert len(text) > 100
+    if command == ["run"]:
+        assert all(name in text for name in CATALOGUE)
+
+
+def test_claims_without_rows_are_not_run(capsys):
+    assert main(["claims"]) == 0
+    assert "not run" in capsys.readouterr().out
+
+
+def test_data_says_what_is_found(tmp_path, capsys):
+    assert main(["data", "--data", str(tmp_path)]) == 0
+    assert str(tmp_path) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("text", "chosen"), [("0-2", (0, 1, 2)), ("3", (3,)), ("0,2,5-6", (0, 2, 5, 6))])
+def test_seeds(text, chosen):
+    assert seeds(text) == chosen
+
+
+@pytest.mark.parametrize("text", ["", "x", "2-0", "1,1", "-1"])
+def test_seeds_that_make_no_sense(text, capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "linear-binary", f"--seeds={text}"])
+    assert "argument --seeds" in capsys.readouterr().err
+
+
+def test_output_may_be_cut_short():
+    command = f"{sys.executable} -m sparse_robust claims | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stderr == ""

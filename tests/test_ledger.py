@@ -1,0 +1,205 @@
+"""The rules of the claims ledger, on made rows whose verdict is known beforehand."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from sparse_robust.experiments import CATALOGUE, Row, Store, ledger
+from sparse_robust.experiments.paper import PAPER, PaperNumber
+from sparse_robust.experiments.runner import expected
+from sparse_robust.experiments.statistics import frame, paired, per_seed, stored, summary
+
+SPEC = CATALOGUE["linear-binary"].specs["paper"][0]
+ROUNDS, SEEDS = SPEC.rounds + 1, 10
+SPARSITY = [1 - (2 / 3) ** r for r in range(ROUNDS)]
+
+
+def rows(value: Callable[[int, int, str, str | None], float], seeds: int = SEEDS) -> list[Row]:
+    """Every row of linear-binary at paper scale, with values from value(round, seed, metric, attack)."""
+    return [
+        Row(
+            experiment="linear-binary",
+            spec=SPEC.key,
+            seed=seed,
+            round=round_,
+            sparsity=SPARSITY[round_],
+            metric=metric,
+            attack=attack,
+            value=value(round_, seed, metric, attack),
+            n=2163,
+            stderr=None,
+            commit="abc",
+            dirty=False,
+            torch="2",
+            device="cpu",
+            data="d",
+            data_description="MNIST",
+            seconds=0.0,
+        )
+        for round_ in range(ROUNDS)
+        for seed in range(seeds)
+        for metric, attack in expected(SPEC)
+    ]
+
+
+def as_in_the_paper(round_: int, seed: int, metric: str, attack: str | None) -> float:
+    """Accuracy held for ten rounds, r_inf up, r_2 slightly down from the first round on."""
+    jitter = 1e-4 * np.random.default_rng([round_, seed, len(metric), len(attack or "")]).standard_normal()
+    match metric:
+        case "accuracy":
+            return 0.9917 + jitter - (0.02 * (round_ - 10) if round_ > 10 else 0)
+        case "sparsity":
+            return SPARSITY[round_] if round_ < 16 else 1 - 2 / 784
+        case "r_inf":
+            return 0.8 + 0.005 * round_ + jitter
+        case "r_2":
+            start = {"DeepFool": 2.0103, "C&W": 2.3151, "exact": 1.97}[str(attack)]
+            return start - 0.009 * round_ + jitter
+    return 0.0
+
+
+def judged(value: Callable[[int, int, str, str | None], float], name: str) -> ledger.Finding:
+    (claim,) = [c for c in ledger.CLAIMS if c.name == name]
+    return claim.judge(frame(rows(value)))
+
+
+BINARY = [c.name for c in ledger.CLAIMS if c.experiment == "linear-binary"]
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_rows_like_the_paper_reproduce_every_claim(name: str):
+    assert judged(as_in_the_paper, name).verdict == "reproduced"
+
+
+def changed(**changes: Callable[[int, float], float]) -> Callable[[int, int, str, str | None], float]:
+    def value(round_: int, seed: int, metric: str, attack: str | None) -> float:
+        original = as_in_the_paper(round_, seed, metric, attack)
+        return changes[metric](round_, original) if metric in changes else original
+
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "verdict"),
+    [
+        (changed(accuracy=lambda r, v: v - 0.004), "binary-accuracy", "partly"),
+        (changed(accuracy=lambda r, v: v - 0.02), "binary-accuracy", "not reproduced"),
+        (changed(sparsity=lambda r, v: SPARSITY[r]), "final-sparsity", "not reproduced"),
+        (changed(r_2=lambda r, v: v * 0.98), "binary-r2-deepfool-dense", "partly"),
+        (changed(r_2=lambda r, v: v**2), "binary-r2-deepfool-dense", "not reproduced"),
+        (changed(r_2=lambda r, v: v + 0.02 * r), "binary-r2-deepfool-falls", "not reproduced"),
+        (changed(r_2=lambda r, v: v + 0.02 * r), "binary-r2-not-better", "not reproduced"),
+        (changed(r_2=lambda r, v: v * 0.9**r), "binary-r2-not-better", "partly"),
+        (changed(r_inf=lambda r, v: 1.6 - v), "binary-rinf-rises", "not reproduced"),
+        (changed(accuracy=lambda r, v: v - 0.003 * r), "binary-r2-falls-earlier", "not reproduced"),
+        (changed(accuracy=lambda r, v: v - 0.1 * (r > 0)), "binary-rinf-rises", "not reproduced"),
+    ],
+)
+def test_rows_unlike_the_paper_do_not(value, name: str, verdict: str):
+    assert judged(value, name).verdict == verdict
+
+
+def test_a_change_within_the_noise_is_only_partly_reproduced():
+    def noisy(round_: int, seed: int, metric: str, attack: str | None) -> float:
+        if metric == "r_2":
+            return 2 - (0.001 if round_ else 0) + (0.01 * (-1) ** seed if round_ else 0)
+        return as_in_the_paper(round_, seed, metric, attack)
+
+    assert judged(noisy, "binary-r2-deepfool-falls").verdict == "partly"
+
+
+def test_a_failed_attack_cannot_pass_for_robustness():
+    finding = judged(changed(r_2=lambda r, v: math.inf), "binary-r2-deepfool-dense")
+    assert finding.verdict == "not reproduced"
+
+
+def test_paired_agrees_with_scipy_and_uses_the_pairing():
+    table = pd.DataFrame([[1.0, 2.0, 3.0], [0.9, 1.95, 2.9]])
+    change = paired(table, 0, 1)
+    test = stats.ttest_rel(table.loc[1], table.loc[0])
+    assert change.p == pytest.approx(test.pvalue)
+    assert change.mean == pytest.approx(-0.25 / 3)
+    assert change.low < change.mean < change.high < 0
+    assert stats.ttest_ind(table.loc[1], table.loc[0]).pvalue > 0.5 > change.p
+
+
+def test_paired_needs_two_seeds():
+    with pytest.raises(ValueError, match="two seeds"):
+        paired(pd.DataFrame([[1.0], [2.0]]), 0, 1)
+
+
+def test_equal_differences_have_a_point_for_an_interval():
+    change = paired(pd.DataFrame([[1.0, 2.0], [0.5, 1.5]]), 0, 1)
+    assert (change.low, change.high, change.p) == (-0.5, -0.5, 0.0)
+
+
+def test_summary_averages_over_seeds():
+    table = frame(rows(as_in_the_paper))
+    values = per_seed(table, "r_2", "DeepFool")
+    line = summary(table, "r_2", "DeepFool").loc[3]
+    assert line["mean"] == pytest.approx(np.mean([values.loc[3, s] for s in range(SEEDS)]))
+    assert line["spread"] == pytest.approx(np.std([values.loc[3, s] for s in range(SEEDS)], ddof=1))
+    with pytest.raises(KeyError, match="nonsense"):
+        per_seed(table, "nonsense")
+
+
+def test_nothing_stored_is_not_run(tmp_path):
+    store = Store(tmp_path / "results", tmp_path / "cache")
+    assert {f.verdict for f in ledger.findings("published", store).values()} == {"not run"}
+    assert "not run" in ledger.table("laptop", store)
+
+
+def test_half_a_run_is_not_run_and_says_how_much_is_there(tmp_path):
+    store = Store(tmp_path / "results", tmp_path / "cache")
+    made = rows(as_in_the_paper)
+    store.add_rows("linear-binary", "paper", made[:-1])
+    finding = ledger.findings("published", store)["binary-accuracy"]
+    assert finding.verdict == "not run"
+    assert f"{len(made) - 1} of {len(made)}" in finding.why
+    store.add_rows("linear-binary", "paper", made)
+    assert ledger.findings("published", store)["binary-accuracy"].verdict == "reproduced"
+
+
+def test_rows_of_another_spec_or_a_smaller_data_set_do_not_count(tmp_path):
+    store = Store(tmp_path / "results", tmp_path / "cache")
+    good = rows(as_in_the_paper)
+    old = [Row(**{**row.__dict__, "spec": "000000000000"}) for row in good]
+    small = [Row(**{**row.__dict__, "data": "sample", "n": 100, "value": 0.0}) for row in good]
+    store.add_rows("linear-binary", "paper", old + small + good)
+    assert set(stored("linear-binary", "published", store).data) == {"d"}
+
+
+def test_the_table_has_four_columns_of_numbers(tmp_path):
+    store = Store(tmp_path / "results", tmp_path / "cache")
+    store.add_rows("linear-binary", "paper", rows(as_in_the_paper))
+    text = ledger.table("laptop", store)
+    for word in ("paper      2.0103 ± 0.0022", "published  2.0103", "yours", "reproduced", "because"):
+        assert word in text
+
+
+def test_names_are_unique_and_sources_are_given():
+    names = [claim.name for claim in ledger.CLAIMS]
+    assert len(set(names)) == len(names)
+    assert all(claim.source and claim.paper for claim in ledger.CLAIMS)
+    assert set(PAPER) <= set(names) | {n for n in PAPER if n.startswith("binary-r2")}
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (PaperNumber(0.9917, 0.0, "", percent=True), "99.17 ± 0.00 %"),
+        (PaperNumber(0.9974, None, "", percent=True), "99.74 %"),
+        (PaperNumber(2.0103, 0.0022, ""), "2.0103 ± 0.0022"),
+    ],
+)
+def test_numbers_are_printed_as_the_paper_prints_them(number: PaperNumber, text: str):
+    assert str(number) == text
+
+
+def test_an_unknown_profile_lists_the_known_ones():
+    with pytest.raises(ValueError, match="laptop"):
+        ledger.table("desktop")
