@@ -66,7 +66,7 @@ def _figure_1(name: str, title: str, classes: tuple[int, ...], dense: Training) 
         paper,
         dense=replace(dense, steps=4_000),
         retrain=replace(dense, steps=1_000),
-        attacks=_attacks(searches=5, steps=60),
+        attacks=_attacks(lr=0.2, searches=5, steps=60),
         test_examples=1_000,
     )
     smoke = replace(

@@ -164,7 +164,7 @@ def measure_attack(
 ) -> Iterator[Measurement]:
     """Attack every replica on the whole test set, in chunks of examples.
 
-    The attack works on the inputs that the classifiers read, which finds the same perturbations
+    The attack works on the inputs that the classifiers read: no other can help it
     (:meth:`LinearClassifier.on_support`).
     """
     start = time.perf_counter()

@@ -39,8 +39,9 @@ class LinearClassifier(nn.Module):
     def on_support(self) -> tuple["LinearClassifier", Tensor]:
         """The same classifiers on the inputs that they read, and where those are.
 
-        Logits are equal, gradients equal on the inputs kept and zero on those left out, so every attack
-        on the smaller model finds the same perturbation for less work.
+        Logits are equal, gradients equal on the inputs kept and zero on those left out, so FGS and DeepFool
+        find the same perturbation for less work. C&W finds a nearer one if any: Adam turns the rounding
+        noise of a zero gradient into steps, so that on the whole model unread inputs wander.
 
         Returns:
             the smaller classifiers, with S inputs each, and the kept inputs [R, S]; -1 pads replicas
