@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sparse_robust.data import Dataset, Split, embedded_digits, fingerprint, pixels, select_classes
@@ -23,6 +23,7 @@ def dataset(train: list[int], test: list[int]) -> Dataset:
     return Dataset(a, b, "made", fingerprint(a, b), "a test")
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
 @given(
     train=st.lists(st.integers(0, 9), min_size=1, max_size=40),
     classes=st.lists(st.integers(0, 9), min_size=2, max_size=10, unique=True),

@@ -204,7 +204,11 @@ def test_a_foreign_npz_is_refused(
     assert message.endswith("Remove it, or point SPARSE_ROBUST_DATA (--data) at another folder.")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.data())
 def test_a_damaged_npz_is_refused_or_harmless(tmp_path: Path, arrays: Arrays, data: st.DataObject) -> None:
     """Truncate anywhere, or flip any bits: a DataError, or (in a time stamp, say) the very same digits."""
@@ -271,7 +275,11 @@ def test_an_altered_idx_file_is_refused(tmp_path: Path, arrays: Arrays, key: str
     refuses(tmp_path, raw / NAMES[key], "sha256", "Remove it")
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     name=st.sampled_from(sorted(NAMES.values())), packed=st.booleans(), part=st.floats(0, 1, exclude_max=True)
 )
@@ -580,6 +588,7 @@ def test_the_sample_is_small_and_comes_with_its_licence() -> None:
     assert "Attribution-Share Alike 3.0" in note
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
 @given(counts=st.lists(st.integers(3, 20), min_size=10, max_size=10), each=st.integers(1, 3))
 def test_draw_sample_spaces_each_digit_evenly(counts: list[int], each: int) -> None:
     labels = torch.repeat_interleave(torch.arange(10), torch.tensor(counts))
