@@ -178,7 +178,7 @@ def markov() -> None:
 @claim(
     "prop-r2-identity",
     kind="proposition",
-    title="The identity for r_2, with priors and bias",
+    title="The identity for $r_2$, with priors and bias",
     source="this book; with equal priors and accuracies " + PAPER + "Theorem 3.1",
     status="proved",
     uses=("def-metrics", "lem-expectation", "lem-signed-margin", "prop-l2-projection"),
@@ -207,7 +207,7 @@ def r2_identity() -> None:
 @claim(
     "prop-rinf-bound",
     kind="proposition",
-    title="The bound for r_inf, with priors and bias",
+    title="The bound for $r_\\infty$, with priors and bias",
     source="this book; with equal priors and accuracies " + PAPER + "Theorem 3.1",
     status="proved",
     uses=("lem-total-probability", "lem-markov", "prop-r2-identity"),

@@ -73,7 +73,7 @@ def bias() -> None:
 @claim(
     "err-maximiser",
     kind="erratum",
-    title="Erratum E2: what maximises r_2",
+    title="Erratum E2: what maximises $r_2$",
     source='paper, section 3.1, "It gets maximized iff w approaches mu_{+1} - mu_{-1} or mu_{-1} - mu_{+1}"',
     status="checked exactly on an example",
 )

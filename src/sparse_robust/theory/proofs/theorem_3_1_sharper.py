@@ -206,7 +206,7 @@ def cauchy_schwarz() -> None:
 @claim(
     "prop-r2-ascent",
     kind="proposition",
-    title="What a maximiser of r_2 satisfies",
+    title="What a maximiser of $r_2$ satisfies",
     source="this book",
     status="proved",
     uses=("lem-expectation", "lem-signed-margin", "prop-r2-identity", "lem-cauchy-schwarz"),

@@ -235,7 +235,7 @@ def theorem_3_2_plus() -> None:
 @claim(
     "cor-3-2-r2",
     kind="corollary",
-    title="The r_2 half of Theorem 3.2 needs neither (I) nor (II)",
+    title="The $r_2$ half of Theorem 3.2 needs neither (I) nor (II)",
     source="this book; paper, Theorem 3.2, equation (6), left",
     status="proved",
     uses=("thm-3-2-plus",),

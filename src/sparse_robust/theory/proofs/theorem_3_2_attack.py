@@ -99,7 +99,7 @@ def weak_survivors() -> None:
 @claim(
     "prop-rinf-two-assumptions",
     kind="proposition",
-    title="The r_inf half of Theorem 3.2 under (I) and (II)",
+    title="The $r_\\infty$ half of Theorem 3.2 under (I) and (II)",
     source="this book; paper, Theorem 3.2, equation (6), right",
     status="proved",
     uses=("lem-expectation", "lem-markov", "lem-weak-survivors"),
