@@ -80,7 +80,7 @@ def binary_r2(w: Array, moments: ClassMoments, b: Array | float = 0.0) -> Tensor
     """The identity for r_2: sum_k pi_k t_k k (w.mu_k + b) / ||w||_2.
 
     With equal priors and equal accuracies b cancels, and this is the left half of the paper's equation (2),
-    r_2 = (t/2) w.(mu_+ - mu_-) / ||w||_2. The norm is that of w alone (erratum E1). ``[...]``, units of x.
+    r_2 = (t/2) w.(mu_+ - mu_-) / ||w||_2. The norm is that of w alone (`err-bias`). ``[...]``, units of x.
     """
     return _average(moments, class_margins(w, moments.mean, b)) / torch.as_tensor(w).norm(p=2, dim=-1)
 
@@ -98,7 +98,7 @@ def binary_rinf_bound(w: Array, moments: ClassMoments, eps: float, b: Array | fl
 
 
 def vacuity_threshold(r2: Array | float, eps: float, accuracy: Array | float) -> Tensor:
-    """The printed bound is at least t, so says nothing, exactly for kappa <= r_2 / (eps t) (erratum E3).
+    """The printed bound is at least t, so says nothing, exactly for kappa <= r_2 / (eps t) (`err-vacuous`).
 
     As kappa <= sqrt(nnz), it is vacuous for every model with nnz at most the square of this number.
     """
@@ -149,7 +149,8 @@ def multiclass_bound(weight: Array, moments: ClassMoments, bias: Array | None = 
 
     sum_k pi_k t_k ((w_k - wbar).mu_k + b_k - bbar) / ||w_k - wbar||_q, with pi_k t_k = t/c under the
     assumptions of Theorem 3.2. q = 2 bounds r_2; q = 1, divided by eps, bounds r_inf under (I) and (II),
-    and under the optimal attack without them. Biases do not cancel here (erratum E1). ``[...]``, units of x.
+    and under the optimal attack without them. Biases do not cancel here (`err-bias-classes`).
+    ``[...]``, units of x.
     """
     rows = torch.as_tensor(weight)
     centred = rows - rows.mean(-2, keepdim=True)

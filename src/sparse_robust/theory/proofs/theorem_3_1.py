@@ -230,7 +230,7 @@ def rinf_bound() -> None:
 @claim(
     "thm-3-1",
     kind="theorem",
-    title="Theorem 3.1, the sparsity and robustness of binary linear classifiers",
+    title="The paper's Theorem 3.1: the sparsity and robustness of binary linear classifiers",
     source="paper, Theorem 3.1, equation (2)",
     status="proved",
     uses=("prop-r2-identity", "prop-rinf-bound"),

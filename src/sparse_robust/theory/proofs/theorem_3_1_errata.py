@@ -45,7 +45,7 @@ def percent(value: Fraction) -> str:
 @claim(
     "err-bias",
     kind="erratum",
-    title="Erratum E1: a bias is not one more weight",
+    title="A bias is not one more weight",
     source='paper, section 3.1, "all our theoretical results in the sequel apply directly to linear cases"',
     status="checked exactly on an example",
 )
@@ -73,7 +73,7 @@ def bias() -> None:
 @claim(
     "err-maximiser",
     kind="erratum",
-    title="Erratum E2: what maximises $r_2$",
+    title="What maximises $r_2$",
     source='paper, section 3.1, "It gets maximized iff w approaches mu_{+1} - mu_{-1} or mu_{-1} - mu_{+1}"',
     status="checked exactly on an example",
 )
@@ -104,7 +104,7 @@ def maximiser() -> None:
 @claim(
     "err-vacuous",
     kind="erratum",
-    title="Erratum E3: the bound says nothing about the sparse models",
+    title="The bound says nothing about the sparse models",
     source='paper, section 3.1, "a highly sparse w implies relatively robust classification results"',
     status="checked exactly on an example",
     uses=("prop-rinf-bound",),
@@ -167,7 +167,7 @@ def single_pixel() -> None:
 @claim(
     "err-final-sparsity",
     kind="erratum",
-    title="Erratum: 99.74 % is a matter of rounding",
+    title="99.74 % is a matter of rounding",
     source='paper, section 4.1, "the achieved final percentage of zero weights should be 99.74 %"',
     status="checked exactly on an example",
 )

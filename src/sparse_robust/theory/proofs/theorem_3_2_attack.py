@@ -131,7 +131,7 @@ def rinf_two_assumptions() -> None:
 @claim(
     "thm-3-2",
     kind="theorem",
-    title="Theorem 3.2, the sparsity and robustness of multi-class linear classifiers",
+    title="The paper's Theorem 3.2: the sparsity and robustness of multi-class linear classifiers",
     source="paper, Theorem 3.2, equation (6)",
     status="proved",
     uses=("cor-3-2-r2", "prop-rinf-two-assumptions"),

@@ -37,7 +37,7 @@ def enumerated(sparsity: sp.Expr, factors: int, terms: int) -> sp.Expr:
 @claim(
     "err-bias-classes",
     kind="erratum",
-    title="Erratum E1, continued: with several classes the biases do not cancel",
+    title="With several classes the biases do not cancel",
     source='paper, section 3.1, "all our theoretical results in the sequel apply directly to linear cases"',
     status="checked exactly on an example",
 )
