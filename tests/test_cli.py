@@ -28,7 +28,10 @@ def test_run_stores_rows_and_says_where(tmp_path, capsys):
     ("arguments", "advice"),
     [
         (["run", "figure-7", "--profile", "smoke"], [*CATALOGUE]),
-        (["run", "linear-binary", "--profile", "smoke", "--device", "cuda:99"], ["cuda:99", "known: auto, cpu"]),
+        (
+            ["run", "linear-binary", "--profile", "smoke", "--device", "cuda:99"],
+            ["cuda:99", "known: auto, cpu"],
+        ),
     ],
 )
 def test_what_cannot_be_run_is_one_clear_error(arguments, advice, capsys):

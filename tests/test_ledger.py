@@ -203,3 +203,12 @@ def test_numbers_are_printed_as_the_paper_prints_them(number: PaperNumber, text:
 def test_an_unknown_profile_lists_the_known_ones():
     with pytest.raises(ValueError, match="laptop"):
         ledger.table("desktop")
+
+
+def test_rounds_with_failed_attacks_are_left_out_of_the_comparison():
+    value = changed(r_2=lambda r, v: math.inf if r >= 15 else v)
+    assert judged(value, "binary-r2-falls-earlier").verdict == "reproduced"
+    table = frame(rows(value))
+    line = summary(table, "r_2", "C&W").loc[16]
+    assert math.isinf(line["mean"])
+    assert math.isnan(line["spread"])

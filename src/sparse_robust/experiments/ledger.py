@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from .paper import PAPER, PaperNumber
@@ -179,9 +180,14 @@ def l2_not_better(attacks: tuple[str, ...]) -> Callable[[pd.DataFrame], Finding]
 
 
 def first_fall(values: pd.DataFrame) -> int | None:
-    """The first round from which on every round is significantly below dense."""
+    """The first round from which on every round is significantly below dense.
+
+    Rounds in which an attack failed on some example have an infinite r_2 for a seed and cannot be
+    compared; they are left out.
+    """
     first = None
-    for round_ in reversed(values.index[1:]):
+    finite = values[np.isfinite(values).all(axis=1)]
+    for round_ in reversed(finite.index[1:]):
         change = paired(values, 0, int(round_))
         if not (change.mean < 0 and change.p < ALPHA):
             break
@@ -201,8 +207,8 @@ def falls_earlier(attacks: tuple[str, ...]) -> Callable[[pd.DataFrame], Finding]
         verdict: Verdict = (
             "reproduced" if len(earlier) == len(attacks) else "partly" if earlier else "not reproduced"
         )
-        parts = [f"r_2 ({a}) from round {s}" for a, s in starts.items()] + [f"accuracy from round {accuracy}"]
-        ours = "; ".join(parts)
+        named = {f"r_2 ({attack})": start for attack, start in starts.items()} | {"accuracy": accuracy}
+        ours = "; ".join(f"{what} {f'from round {r}' if r else 'in no round'}" for what, r in named.items())
         return Finding(ours, verdict, f"significantly below dense from then on: {ours}")
 
     return judge

@@ -70,14 +70,19 @@ def per_seed(table: pd.DataFrame, metric: str, attack: str = "") -> pd.DataFrame
 
 
 def summary(table: pd.DataFrame, metric: str, attack: str = "") -> pd.DataFrame:
-    """Mean and standard deviation over seeds after each round: columns sparsity, mean, spread, seeds."""
+    """Mean and standard deviation over seeds after each round: columns sparsity, mean, spread, seeds.
+
+    Where a seed's value is infinite, because an attack failed, so is the mean, and the spread is not a
+    number.
+    """
     values = per_seed(table, metric, attack)
+    finite = values.replace(np.inf, np.nan)
     sparsity = table.groupby("round").sparsity.mean()
     return pd.DataFrame(
         {
             "sparsity": sparsity.reindex(values.index),
             "mean": values.mean(axis=1),
-            "spread": values.std(axis=1) if values.shape[1] > 1 else 0.0,
+            "spread": finite.std(axis=1, skipna=False) if values.shape[1] > 1 else 0.0,
             "seeds": values.shape[1],
         }
     )
