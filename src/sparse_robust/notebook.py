@@ -94,7 +94,8 @@ def ledger_page(profile: str, names: Iterable[str] | None = None) -> Markdown:
                 badge,
                 entry["why"],
             ]
-            lines.append("| " + " | ".join(cells) + " |")
+            line = "| " + " | ".join(cells) + " |"
+            lines.append(line.replace("r_2", "$r_2$").replace("r_inf", r"$r_\infty$"))
     return Markdown("\n".join(lines))
 
 

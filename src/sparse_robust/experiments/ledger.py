@@ -89,7 +89,9 @@ def judge_number(
         "reproduced" if abs(off) <= room else "partly" if abs(off) <= 5 * room else "not reproduced"
     )
     points = (
-        f"{100 * off:+.2f} points" if printed.percent else f"{off:+.4f} ({100 * off / printed.value:+.1f} %)"
+        f"{round(100 * off, 2) + 0.0:+.2f} points"
+        if printed.percent
+        else f"{off:+.4f} ({100 * off / printed.value:+.1f} %)"
     )
     return Finding(str(ours), verdict, f"off by {points}; {int(seeds)} seeds{note}")
 
