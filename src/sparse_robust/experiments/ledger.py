@@ -2,7 +2,8 @@
 
 Each claim is a predicate over rows. The rules by which verdicts are given are written here and apply to
 every profile alike; see :func:`judge_number` and :func:`judge_change`. They were written before the numbers
-were known, with one exception, which made a verdict stricter: SLIGHT was added afterwards.
+were known, with two exceptions: SLIGHT was added afterwards, which made two verdicts stricter, and so was
+the rule of :func:`first_fall` that leaves out rounds in which an attack failed.
 """
 
 from __future__ import annotations
