@@ -188,7 +188,8 @@ def test_along_the_path_l2_falls_and_the_printed_bound_rises(m, sigma, eps):
     assert np.all(np.diff(hard.r_2) < 1e-12)
     assert np.all(np.diff(hard.accuracy) < 1e-12)
     assert np.all(np.diff(np.log(hard.bound)) > -1e-12)
-    assert hard.bound.iloc[-1] > hard.bound.iloc[0]
+    if hard.accuracy.iloc[-1] < 1 - 1e-9:  # otherwise the rise itself is below a rounding error
+        assert hard.bound.iloc[-1] > hard.bound.iloc[0]
 
 
 @settings(max_examples=300, deadline=None)

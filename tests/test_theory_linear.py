@@ -36,8 +36,9 @@ from sparse_robust.theory.proofs import (
     theorem_3_2_caveats,
     theorem_3_2_necessity,
 )
+from wrong_steps import labels_of, turns_red
 
-MODULES = (
+OURS = labels_of(
     theorem_3_1,
     theorem_3_1_sharper,
     theorem_3_1_errata,
@@ -46,7 +47,6 @@ MODULES = (
     theorem_3_2_necessity,
     theorem_3_2_caveats,
 )
-OURS = [c.label for c in claims.registry().values() if c.check.__module__ in {m.__name__ for m in MODULES}]
 rationals = st.fractions(min_value=-6, max_value=6, max_denominator=5)
 radii = st.fractions(min_value=Fraction(1, 20), max_value=4, max_denominator=20)
 
@@ -164,16 +164,7 @@ MUTATIONS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("label", "where", "name", "mutant"),
-    MUTATIONS,
-    ids=[f"{m[0]}-{m[2]}-{i}" for i, m in enumerate(MUTATIONS)],
-)
-def test_a_wrong_step_turns_red(
-    label: str, where: object, name: str, mutant: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(where, name, mutant)
-    assert claims.run(label).error is not None
+test_a_wrong_step_turns_red = turns_red(MUTATIONS)
 
 
 @pytest.mark.parametrize("example", ["WITHOUT_ONE", "WITHOUT_TWO", "UNCONDITIONAL_ONE"])

@@ -1,0 +1,322 @@
+"""Theorem 3.3, its gaps and its repairs, on random networks in exact rationals; wrong steps turn red."""
+
+import random
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import sympy as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sparse_robust.theory import claims, mask_bounds
+from sparse_robust.theory.laws import sqrt_bounds
+from sparse_robust.theory.lipschitz import lipschitz_power
+from sparse_robust.theory.mask_bounds import (
+    gradient_second_moment,
+    kept_product,
+    norm_product_power,
+    path_norm_bound,
+    path_norm_variance,
+)
+from sparse_robust.theory.mask_enumeration import all_masks, cut_off
+from sparse_robust.theory.masks import eta, eta_star
+from sparse_robust.theory.networks import Array, ReluNet, exact_net, fractions
+from sparse_robust.theory.proofs import (
+    mask_cases,
+    mask_inequalities,
+    mask_intervals,
+    overpruning,
+    theorem_3_3,
+    theorem_3_3_gaps,
+    theorem_3_3_moments,
+    theorem_3_3_norms,
+    theorem_3_3_percolation,
+)
+from sparse_robust.theory.proofs.mask_cases import AllMasks
+from sparse_robust.theory.regions import Ball
+from wrong_steps import labels_of, turns_red
+
+OURS = labels_of(
+    mask_inequalities,
+    mask_intervals,
+    overpruning,
+    theorem_3_3,
+    theorem_3_3_gaps,
+    theorem_3_3_moments,
+    theorem_3_3_norms,
+    theorem_3_3_percolation,
+)
+HALF = Fraction(1, 2)
+WIDTHS = [(2, 1), (1, 2, 1), (1, 1, 2), (2, 2, 1), (2, 1, 2), (1, 2, 2), (1, 2, 1, 2), (2, 2, 2)]
+
+entries = st.fractions(-3, 3, max_denominator=2)
+sparsities = st.fractions(0, 1, max_denominator=8)
+
+
+@st.composite
+def masked_nets(draw: st.DrawFn) -> tuple[AllMasks, list[Fraction]]:
+    """A random network, zero weights allowed, on a ball or everywhere, and one sparsity for each layer."""
+    widths = draw(st.sampled_from(WIDTHS))
+
+    def array(*shape: int) -> Array:
+        count = int(np.prod(shape))
+        return np.array(draw(st.lists(entries, min_size=count, max_size=count)), dtype=object).reshape(shape)
+
+    weights = tuple(array(n, m) for n, m in pairwise(widths))
+    biases = tuple(array(n) for n in widths[1:]) if draw(st.booleans()) else ()
+    net = ReluNet(weights, array(widths[-1]), biases)
+    ball = Ball(array(widths[0]), draw(st.fractions(Fraction(1, 4), 2, max_denominator=4)))
+    alphas = [draw(sparsities) for _ in weights]
+    return AllMasks(net, ball if draw(st.booleans()) else None), alphas
+
+
+# ---------------------------------------------------------------- every inequality, exactly
+
+
+@settings(max_examples=40, deadline=None)
+@given(masked_nets())
+def test_theorems_a_to_c_on_all_masks(example: tuple[AllMasks, list[Fraction]]) -> None:
+    case, alphas = example
+    net, mean = case.net, case.mean(alphas)
+    kept = kept_product(net, alphas)
+    dead, recursive = eta_star(net.widths, alphas), eta(net.widths, alphas)
+    c_1, c_2_squared = (norm_product_power(net, q=q) for q in (1, 2))
+    assert recursive <= dead == mean.cut_off
+    assert mean.l_1 <= c_1 * (1 - dead) <= c_1 * (1 - recursive)  # A, A+ for q = 1
+    assert mean.l_2 <= sqrt_bounds(c_2_squared)[1] * (1 - dead)  # and q = 2
+    assert mean.l_1 <= mean.path_norm == path_norm_bound(net, alphas) <= c_1 * kept  # B
+    moment = gradient_second_moment(net, alphas)
+    assert mean.l_2_squared <= mean.paths_squared == moment <= c_2_squared * kept  # C, squared
+    assert mean.l_2**2 <= moment * (1 - dead)
+    assert mean.path_norm_squared - mean.path_norm**2 == path_norm_variance(net, alphas)
+    assert mean.l_2 <= mean.l_1
+    assert mean.l_1**2 <= net.widths[0] * mean.l_2_squared
+
+
+@settings(max_examples=15, deadline=None)
+@given(masked_nets(), st.randoms(use_true_random=False))
+def test_theorem_e_on_every_mask(example: tuple[AllMasks, list[Fraction]], rng: random.Random) -> None:
+    case, _ = example
+    for masks in rng.sample(list(all_masks(case.shapes)), 4):
+        if all(w.any() for w in case.net.weights):
+            squared = norm_product_power(case.net, q=2)
+            for weight, mask in zip(case.net.weights, masks, strict=True):
+                squared *= mask_bounds.kept_energy(weight, mask)
+            assert lipschitz_power(case.net.masked(masks), case.ball, q=2) <= squared
+
+
+@settings(max_examples=15, deadline=None)
+@given(masked_nets(), st.fractions(Fraction(1, 4), 3, max_denominator=4))
+def test_theorem_f_on_positive_networks(example: tuple[AllMasks, list[Fraction]], size: Fraction) -> None:
+    case, alphas = example
+    net = ReluNet(tuple(abs(w) for w in case.net.weights), abs(case.net.readout))
+    x = fractions([size] * net.widths[0])
+    margin, lipschitz = mask_bounds.positive_means(net, alphas, x)
+    assert AllMasks(net, Ball(x, size)).mean(alphas).l_1 == lipschitz
+    assert margin == size * lipschitz
+
+
+def test_a_network_that_is_cut_off_is_constant() -> None:
+    for net in mask_cases.random_nets(seed=3, count=6):
+        for masks in filter(cut_off, all_masks(mask_cases.mask_shapes(net))):
+            assert lipschitz_power(net.masked(masks), q=1) == 0
+
+
+# ---------------------------------------------------------------- the exact numbers
+
+
+def test_the_table_of_256_masks() -> None:
+    everywhere = AllMasks(mask_cases.EXAMPLE)
+    near = AllMasks(mask_cases.EXAMPLE, mask_cases.EXAMPLE_BALL)
+    rows = {
+        Fraction(0): (23, 37, 48, 48, 9),
+        HALF: (
+            Fraction(1647, 256),
+            Fraction(37, 4),
+            Fraction(621, 16),
+            Fraction(10413, 256),
+            Fraction(129, 32),
+        ),
+    }
+    for alpha, row in rows.items():
+        mean, both = everywhere.mean([alpha] * 2), [alpha] * 2
+        bounds = [48 * (1 - value((2, 2, 2), both)) for value in (eta_star, eta)]
+        assert (mean.l_1, mean.path_norm, *bounds, near.mean(both).l_1) == row
+    both = [Fraction(9, 10)] * 2
+    mean = everywhere.mean(both)
+    printed = [48 * (1 - value((2, 2, 2), both)) for value in (eta_star, eta)]
+    numbers = [mean.l_1, mean.path_norm, *printed, near.mean(both).l_1, mean.l_2]
+    assert [round(float(v), 4) for v in numbers] == [0.2593, 0.37, 3.403, 3.5453, 0.1504, 0.2518]
+    seconds = [float(everywhere.mean([a] * 2).l_2) for a in (Fraction(0), HALF)]
+    assert [round(v, 2) for v in seconds] == [18.68, 5.34]
+
+
+def test_counterexamples_live_in_open_sets() -> None:
+    """No accident: near alpha = 1/2, and with slightly different weights, (11) to (14) fail as well."""
+    for alpha in (Fraction(49, 100), Fraction(51, 100)):
+        values = [
+            mask_cases.average(
+                theorem_3_3_gaps.ANTICORRELATED,
+                lambda net, at=place: theorem_3_3_gaps.inactive(net, (1,), *at),
+                alpha,
+            )
+            for place in ((2, 0), (2, 1), (3, 0))
+        ]
+        assert values[2] < theorem_3_3_gaps.product_of_14(alpha, values[:2])
+    nudge = Fraction(1, 1000)
+    asleep = theorem_3_3_gaps.ASLEEP
+    shaken = ReluNet(tuple(w + nudge for w in asleep.weights), asleep.readout - nudge)
+    ball = theorem_3_3_gaps.around(1, 1, radius="1/4")
+    assert lipschitz_power(shaken, ball, q=1) == 0
+    mean = mask_cases.average(shaken, lambda net: lipschitz_power(net, ball, q=1), Fraction(3, 10))
+    assert mean > 1
+
+
+# ---------------------------------------------------------------- the registry, and wrong steps
+
+
+@pytest.mark.parametrize("label", OURS)
+def test_every_claim_passes_its_own_check(label: str) -> None:
+    assert claims.run(label).error is None
+
+
+def test_what_is_cited_is_never_fully_checked() -> None:
+    assert not claims.fully_checked("thm-d-bernstein")
+    assert not claims.fully_checked("prop-honest-interval")
+    assert claims.fully_checked("prop-recursion-below-percolation")
+    assert claims.fully_checked("prop-percolation")
+    assert claims.fully_checked("lem-harris")
+
+
+def _decreasing(rng: random.Random, bits: int):
+    f = mask_inequalities.random_increasing(rng, bits)
+    return (lambda b: -f(b)) if rng.random() < 0.5 else f
+
+
+MUTATIONS = [
+    # (14) and its relatives
+    ("prop-percolation", theorem_3_3_percolation, "unit_cut_off", lambda alpha, alive: alpha * alive),
+    ("prop-percolation", theorem_3_3_percolation, "eta_star", lambda w, a: eta_star(w[::-1], a)),
+    (
+        "cor-two-hidden-layers",
+        theorem_3_3_percolation,
+        "unit_cut_off",
+        lambda alpha, alive: alpha ** (alive + 1),
+    ),
+    (
+        "cor-two-hidden-layers",
+        theorem_3_3_percolation,
+        "generating",
+        lambda a, r, n, s: (a**r + s) ** n,
+    ),
+    (
+        "prop-recursion-below-percolation",
+        theorem_3_3_percolation,
+        "recursion",
+        lambda alpha, below, n: (alpha + below) ** n,
+    ),
+    ("prop-recursion-below-percolation", theorem_3_3_percolation, "eta", lambda w, a: eta_star(w, a) * 2),
+    ("prop-eta-monotone", theorem_3_3_percolation, "recursion", lambda a, b, n: (1 - a + a * b) ** n),
+    ("prop-eta-lenet", theorem_3_3_percolation, "LENET", (784, 300, 101)),
+    ("thm-a-recursion", theorem_3_3, "recursion", lambda alpha, below, n: (alpha + below) ** n),
+    ("thm-a-recursion", theorem_3_3, "eta", lambda w, a: 1 - (1 - eta_star(w, a)) / 9),
+    ("thm-a-plus", theorem_3_3, "eta_star", eta),
+    (
+        "thm-a-plus",
+        theorem_3_3,
+        "printed_constant",
+        lambda net: (norm_product_power(net, q=1) / 4, Fraction(9**9)),
+    ),
+    ("thm-3-3", theorem_3_3, "eta", lambda w, a: eta(w, [1 - v for v in a])),
+    ("lem-harris", mask_inequalities, "random_increasing", _decreasing),
+    (
+        "lem-harris",
+        mask_inequalities,
+        "covariance",
+        lambda p, f, g, s: sp.expand(p * (1 - p) * (f[1] - f[0]) * (g[0] - g[1])),
+    ),
+    # B, C
+    ("thm-b-path-norm", theorem_3_3_moments, "mean_of_bit", lambda alpha: alpha),
+    ("thm-b-path-norm", theorem_3_3_moments, "path_norm_bound", lambda n, a: path_norm_bound(n, a) * 2),
+    ("thm-c-second-moment", theorem_3_3_moments, "mean_of_pair", lambda alpha, same: (1 - alpha) ** 2),
+    (
+        "thm-c-second-moment",
+        theorem_3_3_moments,
+        "gradient_second_moment",
+        lambda net, alphas: kept_product(net, alphas) ** 2 * gradient_second_moment(net, [0] * len(alphas)),
+    ),
+    ("thm-c-second-moment", theorem_3_3_moments, "path_norm_variance", lambda net, alphas: Fraction(0)),
+    (
+        "thm-c-second-moment",
+        theorem_3_3_moments,
+        "kept_product",
+        lambda net, alphas: kept_product(net, alphas) ** 2,
+    ),
+    ("prop-all-masks-example", theorem_3_3_moments, "EXAMPLE_BALL", Ball(fractions([1, 1]), Fraction(3))),
+    # D, E, F
+    ("cex-spectral-norm-grows", theorem_3_3_norms, "spectral_squared", lambda w: (w.T * w).trace()),
+    (
+        "thm-d-bernstein",
+        theorem_3_3_norms,
+        "bernstein_bound",
+        lambda net, a: (1 - a[0]) * mask_bounds.norm_product(net, q=2) / 3,
+    ),
+    (
+        "thm-e-magnitude",
+        theorem_3_3_norms,
+        "largest",
+        lambda w, count: np.arange(w.size).reshape(w.shape) < count,
+    ),
+    ("thm-e-magnitude", theorem_3_3_norms, "kept_energy", lambda w, m: mask_bounds.kept_energy(w, m) ** 2),
+    ("prop-gaussian-energy", theorem_3_3_norms, "gaussian_energy", lambda alpha: 1 - alpha),
+    ("prop-gaussian-energy", theorem_3_3_norms, "gaussian_kept", lambda tau: sp.erfc(tau / sp.sqrt(2))),
+    ("cex-magnitude-is-not-random", theorem_3_3_norms, "PAIR", theorem_3_3_norms.EVEN),
+    ("cex-retraining", theorem_3_3_norms, "EVEN", theorem_3_3_norms.PAIR),
+    (
+        "thm-f-positive",
+        theorem_3_3_moments,
+        "positive_means",
+        lambda net, a, x: (net(x), path_norm_bound(net, a)),
+    ),
+    ("err-larger-gamma", theorem_3_3_moments, "POSITIVE", mask_cases.EXAMPLE),
+    # the paper's reading of each gap
+    ("cex-winner-depends-on-masks", theorem_3_3_gaps, "winner", lambda masks: 0),
+    (
+        "cex-worst-point-depends-on-masks",
+        theorem_3_3_gaps,
+        "inactive",
+        lambda net, x, layer, unit: not net.weights[0].any(),
+    ),
+    ("cex-equation-14", theorem_3_3_gaps, "product_of_14", lambda alpha, xi: Fraction(0)),
+    (
+        "cex-equation-14",
+        theorem_3_3_gaps,
+        "ANTICORRELATED",
+        exact_net([[[1, 1]], [[1, 1], [1, 1]], [[1], [1]]], [1]),
+    ),
+    ("cex-deactivation-not-monotone", theorem_3_3_gaps, "UNBALANCED", exact_net([[[1], [2]]], [1])),
+    ("err-sparser-is-not-smaller", theorem_3_3_gaps, "DIFFERENCE", exact_net([[[1, 1]]], [1, 1])),
+    ("err-sparser-is-not-smaller", theorem_3_3_gaps, "ASLEEP", mask_cases.EXAMPLE),
+    ("cex-biases-wake-units", theorem_3_3_gaps, "BIASED", exact_net([[[-1]], [[1]]], [1])),
+    ("cex-row-sums", theorem_3_3_gaps, "row_product", lambda net: norm_product_power(net, q=1)),
+    # sampling, over-pruning
+    ("lem-mean-beyond", mask_intervals, "beyond", lambda variance, gap: variance / (5 * gap)),
+    (
+        "lem-empirical-bernstein",
+        mask_intervals,
+        "bernstein_half_width",
+        lambda row, spread, confidence: float(np.std(row)) / 3,
+    ),
+    ("prop-overpruned", overpruning, "accuracy_bound", lambda cut, prior: (1 - cut) * prior),
+    (
+        "prop-margins-vanish",
+        overpruning,
+        "path_norm_bound",
+        lambda net, alphas: path_norm_bound(net, alphas) / 9,
+    ),
+]
+
+
+test_a_wrong_step_turns_red = turns_red(MUTATIONS)
