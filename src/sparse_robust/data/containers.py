@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 import struct
 import zipfile
 import zlib
@@ -100,13 +101,12 @@ def read_npz(file: Path, edition: Edition, remedy: str = REMEDY) -> tuple[Split,
             )
     except DataError:
         raise
-    except (
-        Exception
-    ) as failure:  # zip and header parsers raise anything on damaged input, TokenError included
+    except Exception as failure:  # zip and header parsers raise anything on damaged input
+        reason = re.sub(r" at 0x[0-9a-f]+", "", str(failure))  # NumPy quotes objects with their addresses
         raise data_error(
             file,
             expected=f"{edition.name} as a complete .npz archive",
-            found=f"one that cannot be read ({type(failure).__name__}: {failure})",
+            found=f"one that cannot be read ({type(failure).__name__}: {reason})",
             remedy=remedy,
         ) from failure
     return edition.check(file, train, test, remedy)

