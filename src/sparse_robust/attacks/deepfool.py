@@ -28,23 +28,34 @@ def logits_and_jacobian(logits_fn: LogitsFn, x: Tensor) -> tuple[Tensor, Tensor]
 def nearest_crossing(logits: Tensor, jacobian: Tensor, x: Tensor, y: Tensor, box: Box) -> Tensor:
     """The shortest step [R, N, D] that reaches a boundary of class y in the linearised model.
 
-    Every other class is tried; a class whose gradient does not differ from that of y cannot be reached
-    and is passed over. Where none can be reached the step is not finite. It is never shorter than
-    rounding allows to see: from a tie it leads ``ULPS`` rounding errors across.
+    A class whose gradient does not differ from that of y cannot be reached and is passed over. Where none
+    can be reached the step is not finite. It is never shorter than rounding allows to see: from a tie it
+    leads ``ULPS`` rounding errors across.
+
+    Classes are tried in the order of their distances without a box, which a box can only lengthen, until
+    none that is left could be nearer; without a box that is the first.
     """
     own = y.unsqueeze(-1)
     gap = logits.gather(-1, own) - logits  # [R, N, K], by how much y leads each class
     normal = jacobian - jacobian.gather(2, spread(own, jacobian).expand(-1, -1, 1, jacobian.shape[-1]))
-    flat = x.flatten(2).unsqueeze(2)  # [R, N, 1, D]
-    rounding = logits.abs().amax(-1, keepdim=True) + normal.norm(dim=-1) * flat.norm(dim=-1)
+    slope = normal.norm(dim=-1)
+    flat = x.flatten(2)
+    rounding = logits.abs().amax(-1, keepdim=True) + slope * flat.norm(dim=-1, keepdim=True)
     kind = torch.finfo(gap.dtype)
     gap = gap.maximum(ULPS * kind.eps * rounding).clamp_min(kind.tiny)
-    delta = cross(flat.expand_as(normal), normal, gap, box)
-    length = delta.norm(dim=-1).nan_to_num(torch.inf, torch.inf)  # [R, N, K]
-    length.scatter_(-1, own, torch.inf)
-    best = length.argmin(-1, keepdim=True)
-    step = delta.gather(2, spread(best, delta).expand(-1, -1, 1, delta.shape[-1])).squeeze(2)
-    return torch.where(length.gather(-1, best).isfinite(), step, torch.inf)
+    least = (gap / slope).nan_to_num(torch.inf, torch.inf).scatter(-1, own, torch.inf)
+    least, order = least.sort(-1)
+    step, length = torch.full_like(flat, torch.inf), torch.full_like(gap[..., 0], torch.inf)
+    for rank in range(gap.shape[-1]):
+        if not (least[..., rank] < length).any():
+            break
+        chosen = order[..., rank : rank + 1]
+        towards = normal.gather(2, spread(chosen, normal).expand(-1, -1, 1, normal.shape[-1])).squeeze(2)
+        delta = cross(flat, towards, gap.gather(-1, chosen).squeeze(-1), box)
+        reach = delta.norm(dim=-1).nan_to_num(torch.inf, torch.inf)
+        nearer = (reach < length) & least[..., rank].isfinite()
+        step, length = torch.where(spread(nearer, step), delta, step), torch.where(nearer, reach, length)
+    return step
 
 
 def deepfool(
@@ -87,9 +98,13 @@ def deepfool(
         found, total = x.clone(), torch.zeros_like(x)
         with torch.no_grad():
             todo = logits_fn(x).argmax(-1) == y
+        hopeful = todo.clone()
         for _ in range(steps):
-            if not todo.any():
-                break
+            if not todo.any():  # in this batch; in the whole one a point on a boundary may round back
+                with torch.no_grad():
+                    todo = hopeful & (logits_fn(found).argmax(-1) == y)
+                if not todo.any():
+                    break
             active = Active(todo)
             z, start, label = active.take(found), active.take(x), active.take(y)
             logits, jacobian = logits_and_jacobian(logits_fn, z)
@@ -103,6 +118,7 @@ def deepfool(
             active.put(z, found)
             still = torch.zeros_like(todo)
             active.put(held & possible, still)
+            active.put(possible, hopeful)
             todo = still
         return found
 

@@ -1,0 +1,62 @@
+"""The nearest linearised boundary: trying classes in order finds what trying all of them finds."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from sparse_robust.attacks import deepfool
+from sparse_robust.attacks.deepfool import nearest_crossing
+from sparse_robust.attacks.projection import cross
+from sparse_robust.rng import stream
+
+
+@pytest.mark.parametrize("box", [None, (0.0, 1.0)])
+@settings(deadline=None)
+@given(seed=st.integers(0, 10**6), scale=st.sampled_from([0.01, 0.3, 3.0]))
+def test_equals_the_best_of_all_classes(box: tuple[float, float] | None, seed: int, scale: float) -> None:
+    """Inputs at the edges of the box, where many boundaries are farther than without it or out of reach."""
+    replicas, examples, classes, inputs = 2, 5, 6, 4
+    generator = stream(seed, "test/crossing")
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(replicas, examples, *shape, generator=generator, dtype=torch.float64)
+
+    x = normal(inputs).mul(2).add(0.5).clamp(0, 1)
+    logits, jacobian = scale * normal(classes), normal(classes, inputs)
+    jacobian[0, 0, 1] = jacobian[0, 0, 0]  # a class that cannot be reached from class 0
+    y = logits.argmax(-1)
+    found = nearest_crossing(logits, jacobian, x, y, box)
+    for r in range(replicas):
+        for n in range(examples):
+            own = int(y[r, n])
+            towards = jacobian[r, n] - jacobian[r, n, own]
+            steps = cross(x[r, n].expand_as(towards), towards, logits[r, n, own] - logits[r, n], box)
+            lengths = steps.norm(dim=-1).nan_to_num(torch.inf, torch.inf)
+            lengths[own] = torch.inf
+            if lengths.isinf().all():
+                assert not bool(found[r, n].isfinite().all())
+            else:
+                torch.testing.assert_close(found[r, n], steps[lengths.argmin()], rtol=1e-9, atol=1e-12)
+
+
+def test_the_whole_batch_judges() -> None:
+    """A point on a boundary may fall on either side with the size of the batch, as products round."""
+    x = torch.tensor([[[2.0, 0.0], [0.0, 0.0], [-1.0, 0.0]]])
+    y = torch.tensor([[1, 1, 1]])  # the last two are misclassified, so the first is searched alone
+
+    def logits_fn(z: Tensor) -> Tensor:
+        f = z[..., 0] - 1 + (2e-5 if z.shape[1] == 3 else 0.0)
+        return torch.stack([-f, f], -1)
+
+    result = deepfool(logits_fn, x, y, overshoot=1e-5)
+    assert bool(result.flipped.all())
+    assert float(result.radius[0, 0]) == pytest.approx(1, abs=1e-3)
+
+
+def test_without_any_gradient_there_is_no_step() -> None:
+    logits, y = torch.tensor([[[2.0, 1.0]]]), torch.tensor([[0]])
+    for box in (None, (0.0, 1.0)):
+        step = nearest_crossing(logits, torch.ones(1, 1, 2, 3), torch.full((1, 1, 3), 0.5), y, box)
+        assert bool(step.isposinf().all())
