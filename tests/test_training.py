@@ -69,9 +69,9 @@ def test_descent_is_heavy_ball_by_hand(classes: int, schedule: Any) -> None:
         mask = masks[WEIGHT][r].numpy()
         w, b = weights[r] * mask, biases[r, 0]
         speed_w, speed_b = np.zeros_like(w), np.zeros_like(b)
-        for k, index in enumerate(islice(batches(seed, "order/round-3", len(x), 8), options.steps)):
+        for k, index in enumerate(islice(batches((seed,), "order/round-3", len(x), 8), options.steps)):
             rate = 0.3 * (1 - k / 7 if schedule == "linear" else 1)
-            grad_w, grad_b = loss_gradient(w, b, x.numpy()[index], y.numpy()[index])
+            grad_w, grad_b = loss_gradient(w, b, x.numpy()[index[0]], y.numpy()[index[0]])
             speed_w = 0.8 * speed_w + mask * grad_w + 0.05 * w
             speed_b = 0.8 * speed_b + grad_b  # no decay on biases
             w, b = w - rate * speed_w, b - rate * speed_b
@@ -137,19 +137,19 @@ def test_batches_are_shuffled_epochs(examples: int, data: st.DataObject) -> None
     size = data.draw(st.integers(1, examples))
     seed = data.draw(st.integers(0, 2**31))
     per_epoch = examples // size
-    drawn = list(islice(batches(seed, "order/round-0", examples, size), 3 * per_epoch))
-    assert all(batch.shape == (size,) for batch in drawn)
+    drawn = list(islice(batches((seed,), "order/round-0", examples, size), 3 * per_epoch))
+    assert all(batch.shape == (1, size) for batch in drawn)
     for epoch in range(3):
-        seen = torch.cat(drawn[epoch * per_epoch : (epoch + 1) * per_epoch]).tolist()
+        seen = torch.cat(drawn[epoch * per_epoch : (epoch + 1) * per_epoch], 1).flatten().tolist()
         assert len(set(seen)) == len(seen) == per_epoch * size
         assert set(seen) <= set(range(examples))
-    again = islice(batches(seed, "order/round-0", examples, size), 3 * per_epoch)
-    assert all(torch.equal(a, b) for a, b in zip(drawn, again, strict=True))
+    again = islice(batches((seed + 1, seed), "order/round-0", examples, size), 3 * per_epoch)
+    assert all(torch.equal(a[0], b[1]) for a, b in zip(drawn, again, strict=True))
 
 
 def test_orders_differ_by_seed_stage_and_epoch() -> None:
     def order(seed: int, name: str, epochs: int = 1) -> tuple[int, ...]:
-        return tuple(torch.cat(list(islice(batches(seed, name, 60, 20), 3 * epochs)))[-60:].tolist())
+        return tuple(torch.cat(list(islice(batches((seed,), name, 60, 20), 3 * epochs)), 1)[0, -60:].tolist())
 
     orders = {order(seed, name) for seed in range(5) for name in ("order/round-0", "order/round-1")}
     assert len(orders | {order(0, "order/round-0", epochs=2)}) == 11
@@ -226,4 +226,4 @@ def test_progress_adds_up_and_the_model_is_left_in_evaluation_mode(steps: int) -
 
 def test_negative_seed() -> None:
     with pytest.raises(ValueError, match="seed must be at least 0, got -1"):
-        next(batches(-1, "order/round-0", 4, 2))
+        next(batches((-1,), "order/round-0", 4, 2))

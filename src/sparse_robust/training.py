@@ -19,9 +19,16 @@ class Training:
         steps: mini-batches.
         batch_size: examples in a mini-batch, for each replica.
         lr: the learning rate at the start.
-        schedule: ``constant``, or ``linear`` for a rate that falls linearly to 0 at the last step.
+        schedule: ``constant``; ``linear`` for a rate that falls linearly to 0 at the last step; ``inv``
+            for Caffe's policy, lr * (1 + gamma * t)^-power after t steps.
         momentum: of the heavy ball, without dampening.
         weight_decay: coefficient of ||w||_2^2 / 2, on weights only.
+        gamma: of the ``inv`` policy.
+        power: of the ``inv`` policy.
+        l1: coefficient of ||w||_1 (paper, Table 1), on weights and biases as in Caffe: a unit that reads
+            nothing any more is silent only if its bias is 0 too. After each step every parameter shrinks
+            by rate * l1 / (1 - momentum), which is how far the penalty's slope would drive it, and stays
+            at exactly 0 where it arrives there; with the slope itself it would rattle around 0.
     """
 
     steps: int
@@ -29,21 +36,39 @@ class Training:
     lr: float = 0.01
     momentum: float = 0.9
     weight_decay: float = 0.0
-    schedule: Literal["constant", "linear"] = "constant"
+    schedule: Literal["constant", "linear", "inv"] = "constant"
+    gamma: float = 0.0
+    power: float = 0.0
+    l1: float = 0.0
+
+    def rate(self, step: int) -> float:
+        """The learning rate after ``step`` steps."""
+        match self.schedule:
+            case "constant":
+                return self.lr
+            case "linear":
+                return self.lr * (1 - step / self.steps)
+            case "inv":
+                return float(self.lr * (1 + self.gamma * step) ** -self.power)
 
 
-def batches(seed: int, name: str, examples: int, batch_size: int) -> Iterator[Tensor]:
-    """Endless mini-batches of indices [batch_size]: shuffled epochs, a short last batch left out.
+def batches(
+    seeds: Sequence[int], name: str, examples: int, batch_size: int, device: torch.device | str = "cpu"
+) -> Iterator[Tensor]:
+    """Endless mini-batches of indices [R, batch_size]: shuffled epochs, a short last batch left out.
+
+    Row r depends on ``seeds[r]`` alone. An epoch is drawn and moved to the device at once.
 
     Raises:
         ValueError: if one batch needs more examples than there are.
     """
     if batch_size > examples:
         raise ValueError(f"a batch of {batch_size} needs at least as many examples, got {examples}")
-    generator = stream(seed, name)
+    generators = [stream(seed, name) for seed in seeds]
+    count = examples // batch_size
     while True:
-        order = torch.randperm(examples, generator=generator)
-        yield from order[: examples // batch_size * batch_size].view(-1, batch_size)
+        orders = torch.stack([torch.randperm(examples, generator=generator) for generator in generators])
+        yield from orders[:, : count * batch_size].unflatten(1, (count, batch_size)).to(device).unbind(1)
 
 
 def train(
@@ -77,7 +102,9 @@ def train(
         FloatingPointError: if a weight stops being finite; the remedy is a smaller learning rate.
     """
     parameters = dict(model.named_parameters())
-    held = [(parameters[name], mask.to(parameters[name].dtype)) for name, mask in masks.items()]
+    held = [
+        (parameters[name], mask.to(parameters[name].dtype)) for name, mask in masks.items() if not mask.all()
+    ]
     with torch.no_grad():
         for weight, mask in held:
             weight.mul_(mask)
@@ -87,24 +114,25 @@ def train(
         {"params": decayed, "weight_decay": options.weight_decay},
         {"params": free},
     ]
-    sgd = torch.optim.SGD(groups, lr=options.lr, momentum=options.momentum)
-    orders = [batches(seed, f"order/{stage}", len(x), options.batch_size) for seed in seeds]
+    sgd = torch.optim.SGD(groups, lr=options.lr, momentum=options.momentum, fused=True)
     model.train()
     report = 100
-    for step in range(1, options.steps + 1):
-        if options.schedule == "linear":
-            for group in sgd.param_groups:
-                group["lr"] = options.lr * (1 - (step - 1) / options.steps)
-        index = torch.stack([next(order) for order in orders]).to(x.device)
+    orders = batches(seeds, f"order/{stage}", len(x), options.batch_size, x.device)
+    for step, index in zip(range(options.steps), orders, strict=False):
+        for group in sgd.param_groups:
+            group["lr"] = options.rate(step)
         logits = model(x[index])  # [R, batch, K]
         loss = functional.cross_entropy(logits.flatten(0, 1), y[index].flatten(), reduction="sum")
         sgd.zero_grad()
         (loss / options.batch_size).backward()
         for weight, mask in held:
-            assert weight.grad is not None
-            weight.grad.mul_(mask)
+            gradient(weight).mul_(mask)
         sgd.step()
-        if step % report == 0:
+        if options.l1:
+            pull = options.rate(step) * options.l1 / (1 - options.momentum)
+            for p in parameters.values():
+                p.data = functional.softshrink(p.data, pull)
+        if (step + 1) % report == 0:
             progress(report)
     progress(options.steps % report)
     model.eval()
@@ -113,4 +141,10 @@ def train(
             raise FloatingPointError(f"{name} is not finite after training {stage}: lower lr={options.lr}")
 
 
-__all__ = ["Training", "batches", "train"]
+def gradient(parameter: Tensor) -> Tensor:
+    """The gradient that the backward pass has left on a parameter."""
+    assert parameter.grad is not None
+    return parameter.grad
+
+
+__all__ = ["Training", "batches", "gradient", "train"]

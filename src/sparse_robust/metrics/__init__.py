@@ -1,15 +1,22 @@
-"""What is measured: accuracy, r_inf, r_2, sparsity, norm ratios; each with n and a standard error."""
+"""What is measured: accuracy, r_inf, r_2, sparsity, norm ratios, CLEVER; each with n and a standard error."""
 
+from .clever import DUAL, CleverResult, clever
 from .estimates import Estimate, accuracy, estimate, failures, r_2, r_inf
 from .linear import exact_radius
+from .weibull import ReverseWeibull, fit_reverse_weibull
 from .weights import norm_ratio, sparsity, total_sparsity
 
 __all__ = [
+    "DUAL",
+    "CleverResult",
     "Estimate",
+    "ReverseWeibull",
     "accuracy",
+    "clever",
     "estimate",
     "exact_radius",
     "failures",
+    "fit_reverse_weibull",
     "norm_ratio",
     "r_2",
     "r_inf",

@@ -2,8 +2,12 @@
 
 from torch import Tensor, nn
 
-from .layers import ReplicaLinear
+from .layers import ReplicaConv2d, ReplicaLinear
+from .lenet import LeNet5, LeNet300100
 from .linear import LinearClassifier
+
+Classifier = LinearClassifier | LeNet300100 | LeNet5
+"""[R, N, *D] -> [R, N, K]."""
 
 
 def prunable(model: nn.Module) -> dict[str, Tensor]:
@@ -11,4 +15,12 @@ def prunable(model: nn.Module) -> dict[str, Tensor]:
     return {name: p for name, p in model.named_parameters() if name.endswith("weight")}
 
 
-__all__ = ["LinearClassifier", "ReplicaLinear", "prunable"]
+__all__ = [
+    "Classifier",
+    "LeNet5",
+    "LeNet300100",
+    "LinearClassifier",
+    "ReplicaConv2d",
+    "ReplicaLinear",
+    "prunable",
+]

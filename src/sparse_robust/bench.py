@@ -1,0 +1,200 @@
+"""How fast replicas train, against a plain module of PyTorch in a loop: ``python -m sparse_robust.bench``.
+
+Every contender takes the same steps: the same initial weights, masks, mini-batches and descent. What is
+counted is replica-iterations per second, one mini-batch of 64 for one replica.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils import prune
+from torch.utils.data import DataLoader, TensorDataset
+
+from sparse_robust.data import embedded_digits, pixels
+from sparse_robust.models import LeNet5, LeNet300100, ReplicaConv2d, ReplicaLinear, prunable
+from sparse_robust.rng import stream
+from sparse_robust.training import Training, batches, gradient, train
+
+Net = LeNet300100 | LeNet5
+Masks = dict[str, Tensor]
+NETS: dict[str, type[Net]] = {"lenet-300-100": LeNet300100, "lenet-5": LeNet5}
+DESCENT = Training(steps=1, lr=0.01, weight_decay=5e-4)
+STAGE = "round-1"
+KEPT = 1 / 3
+"""Of the weights, at random: what a step costs depends on whether there are masks, not on which."""
+
+
+def plain(model: Net, r: int) -> nn.Sequential:
+    """Replica r as a module of PyTorch's own layers, [N, D] -> [N, K], with copies of its parameters."""
+
+    def linear(layer: ReplicaLinear) -> nn.Linear:
+        copy = nn.Linear(layer.weight.shape[2], layer.weight.shape[1], device=layer.weight.device)
+        copy.load_state_dict({"weight": layer.weight[r], "bias": layer.bias[r, 0]})
+        return copy
+
+    def convolution(layer: ReplicaConv2d) -> nn.Conv2d:
+        filters, channels, size = layer.weight.shape[1:4]
+        copy = nn.Conv2d(channels, filters, size, device=layer.weight.device)
+        copy.load_state_dict({"weight": layer.weight[r], "bias": layer.bias[r]})
+        return copy
+
+    if isinstance(model, LeNet300100):
+        hidden = (linear(model.hidden_1), nn.ReLU(), linear(model.hidden_2), nn.ReLU())
+        return nn.Sequential(*hidden, linear(model.readout))
+    return nn.Sequential(
+        nn.Unflatten(1, (1, 28, 28)),
+        *(convolution(model.filters_1), nn.MaxPool2d(2)),
+        *(convolution(model.filters_2), nn.MaxPool2d(2)),
+        *(nn.Flatten(), linear(model.hidden), nn.ReLU(), linear(model.readout)),
+    )
+
+
+def random_masks(model: nn.Module) -> Masks:
+    """Masks by parameter name, bool [R, ...], that keep about a third of the weights."""
+    return {
+        name: (torch.rand(weight.shape, generator=stream(0, f"bench/{name}")) < KEPT).to(weight.device)
+        for name, weight in prunable(model).items()
+    }
+
+
+def replicas(model: Net, masks: Masks, x: Tensor, y: Tensor, steps: int) -> list[nn.Sequential]:
+    """This book's way: all replicas in one batched program."""
+    seeds = range(len(next(iter(masks.values()))))
+    options = Training(**{**vars(DESCENT), "steps": steps})
+    train(model, masks, x, y, options, seeds=seeds, stage=STAGE)
+    return [plain(model, r) for r in seeds]
+
+
+def layers(module: nn.Module) -> list[nn.Module]:
+    """The layers that have weights, in order."""
+    return [layer for layer in module.children() if hasattr(layer, "weight")]
+
+
+def descent(module: nn.Module, *, fused: bool) -> torch.optim.SGD:
+    """Stochastic gradient descent that decays weights but not biases."""
+    named = list(module.named_parameters())
+    groups: list[dict[str, Any]] = [
+        {"params": [p for name, p in named if "weight" in name], "weight_decay": DESCENT.weight_decay},
+        {"params": [p for name, p in named if "bias" in name]},
+    ]
+    return torch.optim.SGD(groups, lr=DESCENT.lr, momentum=DESCENT.momentum, fused=fused)
+
+
+def order(r: int, x: Tensor, steps: int) -> Iterator[Tensor]:
+    """The mini-batches of replica r, indices [64]."""
+    for (index,) in islice(batches((r,), f"order/{STAGE}", len(x), DESCENT.batch_size, x.device), steps):
+        yield index
+
+
+def loader_loop(
+    model: Net, masks: dict[str, Tensor], x: Tensor, y: Tensor, steps: int
+) -> list[nn.Sequential]:
+    """The usual way: a DataLoader over examples, PyTorch's own pruning, one replica after another."""
+    finished = []
+    for r in range(len(next(iter(masks.values())))):
+        module = plain(model, r)
+        for layer, mask in zip(layers(module), masks.values(), strict=True):
+            prune.custom_from_mask(layer, "weight", mask[r])
+        sgd = descent(module, fused=False)
+        chosen = [index.tolist() for index in order(r, x, steps)]
+        for inputs, classes in DataLoader(TensorDataset(x, y), batch_sampler=chosen):
+            sgd.zero_grad()
+            functional.cross_entropy(module(inputs), classes).backward()
+            sgd.step()
+        for layer in layers(module):
+            prune.remove(layer, "weight")
+        finished.append(module)
+    return finished
+
+
+def tensor_loop(
+    model: Net, masks: dict[str, Tensor], x: Tensor, y: Tensor, steps: int
+) -> list[nn.Sequential]:
+    """The best loop over one replica after another: data as one tensor, fused descent, channels last."""
+    finished = []
+    for r in range(len(next(iter(masks.values())))):
+        module = plain(model, r)
+        module.to(memory_format=torch.channels_last)
+        weights = [p for name, p in module.named_parameters() if name.endswith("weight")]
+        held = [(weight, mask[r]) for weight, mask in zip(weights, masks.values(), strict=True)]
+        with torch.no_grad():
+            for weight, mask in held:
+                weight.mul_(mask)
+        sgd = descent(module, fused=True)
+        for index in order(r, x, steps):
+            sgd.zero_grad()
+            functional.cross_entropy(module(x[index]), y[index]).backward()
+            for weight, mask in held:
+                gradient(weight).mul_(mask)
+            sgd.step()
+        finished.append(module)
+    return finished
+
+
+Contender = Callable[[Net, Masks, Tensor, Tensor, int], list[nn.Sequential]]
+CONTENDERS: dict[str, Contender] = {
+    "DataLoader loop": loader_loop,
+    "tensor loop": tensor_loop,
+    "replicas": replicas,
+}
+
+
+def measure(net: str, contender: str, count: int, steps: int, device: torch.device) -> float:
+    """Replica-iterations per second of ``count`` replicas, after a short run to warm up."""
+    data = embedded_digits().train
+    x, y = pixels(data).flatten(1).to(device), data.labels.to(device)
+
+    def seconds(steps: int) -> float:
+        model = NETS[net](range(count)).to(device)
+        masks = random_masks(model)
+        start = time.perf_counter()
+        CONTENDERS[contender](model, masks, x, y, steps)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter() - start
+
+    seconds(2)
+    return count * steps / seconds(steps)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print replica-iterations per second of every contender, and the ratio to the best of the others."""
+    command = argparse.ArgumentParser(prog="python -m sparse_robust.bench", description=__doc__)
+    command.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    command.add_argument("--replicas", type=int, default=10, help="default: 10")
+    command.add_argument("--steps", type=int, default=200, help="timed, for each replica (default: 200)")
+    command.add_argument("--nets", nargs="+", choices=NETS, default=list(NETS), help="default: both")
+    options = command.parse_args(arguments)
+    device = torch.device(options.device)
+    print(f"{options.replicas} replicas, batch 64, masks, {device.type}, {torch.get_num_threads()} threads")
+    for net in options.nets:
+        speeds = {name: measure(net, name, options.replicas, options.steps, device) for name in CONTENDERS}
+        for name, speed in speeds.items():
+            print(f"{net:15}{name:17}{speed:8.0f} replica-iterations/s{speeds['replicas'] / speed:8.2f}x")
+    return 0
+
+
+__all__ = [
+    "CONTENDERS",
+    "NETS",
+    "descent",
+    "layers",
+    "loader_loop",
+    "main",
+    "measure",
+    "order",
+    "plain",
+    "random_masks",
+    "replicas",
+    "tensor_loop",
+]
+
+if __name__ == "__main__":
+    sys.exit(main())
