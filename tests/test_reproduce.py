@@ -7,6 +7,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from sparse_robust import reproduce
+from sparse_robust.data import MissingModelError
 
 END = "2026-01-01T00:00:00+00:00"
 
@@ -172,3 +173,20 @@ def test_one_failed_chapter_does_not_stop_the_others(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(reproduce, "build", lambda root, staged: False)
     assert reproduce.main(["--profile", "smoke"]) == 1
+
+
+def test_an_experiment_whose_models_are_missing_is_left_out_and_said(tmp_path: Path, monkeypatch, capsys):
+    def run(name: str, profile: str, **_: object) -> list[object]:
+        raise MissingModelError(f"dns/{name} is not there")
+
+    root = book(tmp_path, "root: book/intro\n")
+    chapter(root / "book" / "intro.ipynb")
+    monkeypatch.setattr(reproduce, "repository", lambda: root)
+    monkeypatch.setattr(reproduce, "run", run)
+    monkeypatch.setattr(reproduce, "execute", lambda *args, **kwargs: None)
+    monkeypatch.setattr(reproduce, "build", lambda root, staged: True)
+    monkeypatch.setattr("sparse_robust.experiments.ledger.table", lambda profile: "")
+    assert reproduce.main(["--profile", "smoke"]) == 0
+    printed = capsys.readouterr().out
+    assert "left out, needs the published models. dns/over-pruning is not there" in printed
+    assert "All 1 chapters ran" in printed

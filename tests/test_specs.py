@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparse_robust import attacks
+from sparse_robust import attacks, metrics
 from sparse_robust.experiments import CATALOGUE, PROFILES, Attack, Experiment, Profile, Spec, find
 from sparse_robust.experiments.spec import content
 from sparse_robust.training import Training
@@ -19,6 +19,7 @@ ATTACKS = {
     "DeepFool": attacks.deepfool,
     "C&W": attacks.carlini_wagner,
 }
+ESTIMATES = {"CLEVER l_2": metrics.clever, "CLEVER l_inf": metrics.clever}
 
 # A stored row names its spec by this address, so an address that changes orphans what is stored, and a
 # meaning that changes under a fixed address would pass old numbers for new ones.
@@ -29,6 +30,27 @@ KEYS = {
     ("linear-multiclass", "smoke"): ["28944ace39a7"],
     ("linear-multiclass", "laptop"): ["b1c8acf88e6d"],
     ("linear-multiclass", "paper"): ["6a2bf6bf2a52"],
+    ("lenet-300-100", "smoke"): ["0f4263ffac27"],
+    ("lenet-300-100", "laptop"): ["e6357f1eab95"],
+    ("lenet-300-100", "paper"): ["60bb1409e784"],
+    ("lenet-300-100-retraining", "smoke"): ["d6ea014ba329"],
+    ("lenet-300-100-retraining", "laptop"): ["4439a5f8cda8"],
+    ("lenet-300-100-retraining", "paper"): ["63e609ef372f"],
+    ("clever", "smoke"): ["47d518e03095"],
+    ("clever", "laptop"): ["2664280128ab"],
+    ("clever", "paper"): ["73f222d11622"],
+    ("lenet-5", "smoke"): ["f9bba347b1ba"],
+    ("lenet-5", "laptop"): ["e8eb6e2655af"],
+    ("lenet-5", "paper"): ["8640d11ec37e"],
+    ("activation-sparsity", "smoke"): ["8db227a13406", "ce248fca1e3b", "057c143d54b7"],
+    ("activation-sparsity", "laptop"): ["e32ad0b9f200", "43a0afd21c43", "65b84656365d", "114e8f80073c"],
+    ("activation-sparsity", "paper"): [
+        *("29a8b3d71054", "098befd92057", "9f8829731888", "e3ddbec2313a"),
+        *("8492f87e4f31", "e8f245c65c69", "03295a788b93", "cab3a35fab5a"),
+    ],
+    ("over-pruning", "smoke"): ["9c7028a040f5", "1683bcbe1c5a", "2fffefbb2630", "e1788319938f"],
+    ("over-pruning", "laptop"): ["b45bf07b7a93", "9df9ed763ae3", "1e6d5d5ea3f4", "31872178576f"],
+    ("over-pruning", "paper"): ["b45bf07b7a93", "9df9ed763ae3", "1e6d5d5ea3f4", "31872178576f"],
     ("linear-training", "smoke"): ["92e290de8de4", "86a2432bd89a", "cebb3512c4e1", "e6b24357d6ca"],
     ("linear-training", "laptop"): [
         *("1a4a3240f10a", "56c3812f2ebc", "7b0fc8752b2f", "13ff12d58a16", "6aabadb7954b"),
@@ -66,16 +88,24 @@ def test_defaults_are_frozen() -> None:
         "momentum": 0.9,
         "weight_decay": 0.0,
         "schedule": "constant",
+        "gamma": 0.0,
+        "power": 0.0,
+        "l1": 0.0,
     }
-    assert defaults(Attack) == {"options": ()}
-    assert defaults(Spec) == {"eps": 0.1, "test_examples": None}
+    assert defaults(Attack) == {"options": (), "examples": None}
+    assert defaults(Spec) == {
+        "eps": 0.1,
+        "test_examples": None,
+        "measure_every": 1,
+        "weights": None,
+    }
     options = {
         name: {
             p.name: p.default
             for p in inspect.signature(attack).parameters.values()
             if p.default is not inspect.Parameter.empty
         }
-        for name, attack in ATTACKS.items()
+        for name, attack in (ATTACKS | ESTIMATES).items()
     }
     assert options == {
         "FGS": {"box": None},
@@ -89,6 +119,7 @@ def test_defaults_are_frozen() -> None:
             "confidence": 0.0,
             "box": (0.0, 1.0),
         },
+        **{name: {"first": 0, "box": None, "shape_penalty": 0.01, "chunk": 512} for name in ESTIMATES},
     }
 
 
@@ -116,11 +147,13 @@ def test_every_field_is_in_the_address() -> None:
         "attacks": PAPER.attacks[::-1],
         "eps": 0.2,
         "test_examples": 10,
+        "measure_every": 2,
+        "weights": "caffe_lenet5_sparse",
     }
     assert set(other) == {f.name for f in fields(Spec)}, "a new field: add a value for it here"
     keys = {replace(PAPER, **{name: value}).key for name, value in other.items()}
     training = {"steps": 1, "batch_size": 1, "lr": 1.0, "momentum": 0.0, "weight_decay": 1.0}
-    training |= {"schedule": "constant"}  # type: ignore[dict-item]
+    training |= {"gamma": 1.0, "power": 1.0, "l1": 1.0, "schedule": "constant"}  # type: ignore[dict-item]
     assert set(training) == {f.name for f in fields(Training)}
     keys |= {replace(PAPER, dense=replace(PAPER.dense, **{n: v})).key for n, v in training.items()}
     keys |= {replace(PAPER, attacks=(Attack("FGS", (("eps", eps),)),)).key for eps in (0.1, 0.2)}
@@ -140,6 +173,25 @@ specs = st.builds(
     eps=st.sampled_from([0.1, 0.2]),
     test_examples=st.sampled_from([None, 10]),
 )
+
+
+def test_checkpoints_are_shared_by_specs_that_only_measure_differently() -> None:
+    measured = (
+        replace(PAPER, attacks=()),
+        replace(PAPER, eps=0.3),
+        replace(PAPER, test_examples=7),
+        replace(PAPER, rounds=2),
+        replace(PAPER, measure_every=4),
+    )
+    assert {spec.training_key for spec in measured} == {PAPER.training_key}
+    trained = (
+        replace(PAPER, fraction="1/2"),
+        replace(PAPER, classes=(1, 2)),
+        replace(PAPER, data="mnist-sample"),
+        replace(PAPER, dense=replace(PAPER.dense, steps=1)),
+        replace(PAPER, retrain=replace(PAPER.retrain, steps=1)),
+    )
+    assert len({spec.training_key for spec in (PAPER, *trained)}) == len(trained) + 1
 
 
 @given(specs, specs)
@@ -171,7 +223,15 @@ def test_profile_is_complete(experiment: Experiment, profile: Profile) -> None:
         for attack in spec.attacks:
             names = [name for name, _ in attack.options]
             assert names == sorted(set(names))
-            assert set(names) <= set(inspect.signature(ATTACKS[attack.name]).parameters)
+            assert set(names) <= set(inspect.signature((ATTACKS | ESTIMATES)[attack.name]).parameters)
+
+
+def test_clever_measures_the_models_of_lenet_300_100() -> None:
+    for profile in PROFILES:
+        ((scores,), (trained,)) = (find(name).specs[profile] for name in ("clever", "lenet-300-100"))
+        assert scores.training_key == trained.training_key
+        assert scores.rounds == trained.rounds
+        assert scores.measured[-1] == scores.rounds, "the last model of the path is measured"
 
 
 def test_profiles_are_those_that_the_book_promises() -> None:
@@ -180,7 +240,7 @@ def test_profiles_are_those_that_the_book_promises() -> None:
     assert all(name == e.name and e.title for name, e in CATALOGUE.items())
 
 
-@pytest.mark.parametrize("name", ["linear-binary", "linear-multiclass"])
+@pytest.mark.parametrize("name", ["linear-binary", "linear-multiclass", "lenet-300-100", "lenet-5"])
 def test_paper_profile_is_the_papers_protocol(name: str) -> None:
     """Section 4.1: ten references, 16 rounds at 1/3, four attacks, eps .1, the whole test set of MNIST."""
     experiment = find(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -11,7 +12,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from cycler import cycler
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from sparse_robust.theory import graph
+from sparse_robust.theory.claims import Claim
 
 PALETTE: dict[str, str] = {
     "blue": "#0072B2",
@@ -117,4 +122,91 @@ def sparsity_curves(curves: pd.DataFrame) -> Figure:
     return figure
 
 
-__all__ = ["PALETTE", "sparsity_curves", "style", "to_svg"]
+STATUS_MARKERS = dict(zip(graph.LOOKS, "osD^vX", strict=True))
+"""One shape for each status of a statement."""
+
+
+def proof_graph(label: str) -> Figure:
+    """What one statement rests on: a row for each statement, a column for the depth, a line for each use.
+
+    The statement is on top; what a statement uses is below it and to its left.
+
+    Raises:
+        KeyError: if there is no such statement.
+    """
+    statements = graph.closure(label)
+    levels = graph.layers(statements)
+    places = {name: (depth, 0) for depth, level in enumerate(levels) for name in level}
+    places = {name: (depth, row) for row, (name, (depth, _)) in enumerate(places.items())}
+    figure, axis = plt.subplots(figsize=(7.0, 0.7 + 0.22 * len(places)))
+    _draw_graph(axis, statements, places)
+    right = len(levels) - 0.3
+    for name, (depth, row) in places.items():
+        axis.plot([depth, right], [row, row], color="#E3E5E8", linewidth=0.7, zorder=0)
+        weight = "bold" if name == label else "normal"
+        axis.text(right + 0.1, row, name, va="center", fontsize=8.5, fontweight=weight)
+    axis.set_xlim(-0.5, (right + 0.5) / 0.64)  # the longest labels need a third of the width
+    return _finished(figure, axis)
+
+
+def proof_overview() -> Figure:
+    """All statements: a row for each module of proofs in the order of the book, a column for the depth."""
+    statements = graph.closure()
+    depth = {name: level for level, names in enumerate(graph.layers(statements)) for name in names}
+    modules = list(dict.fromkeys(_module(c) for c in statements))
+    figure, axis = plt.subplots(figsize=(7.0, 0.8 + 0.3 * len(modules)))
+    places: dict[str, tuple[float, float]] = {}
+    for row, module in enumerate(reversed(modules)):
+        name = re.sub(r"(\d)_(\d)", r"\1.\2", module).replace("_", " ")
+        axis.text(-0.6, row, name, ha="right", va="center", fontsize=8.5)
+        axis.axhline(row, color="#E3E5E8", linewidth=0.7, zorder=0)
+        cells: dict[int, list[str]] = {}
+        for c in statements:
+            if _module(c) == module:
+                cells.setdefault(depth[c.label], []).append(c.label)
+        for level, names in cells.items():
+            step = min(0.2, 0.8 / len(names))
+            places |= {name: (level + step * i, row) for i, name in enumerate(names)}
+    _draw_graph(axis, statements, places)
+    return _finished(figure, axis)
+
+
+def _module(c: Claim) -> str:
+    """The module that holds the check of a statement."""
+    return c.check.__module__.rsplit(".", 1)[-1]
+
+
+def _draw_graph(axis: Axes, statements: list[Claim], places: Mapping[str, tuple[float, float]]) -> None:
+    """Dots by status, and a curve from each statement to each one that it uses."""
+    for user, used in graph.edges(statements):
+        axis.annotate(
+            "",
+            places[used],
+            places[user],
+            arrowprops={
+                "arrowstyle": "-",
+                "color": PALETTE["grey"],
+                "alpha": 0.45,
+                "linewidth": 0.8,
+                "connectionstyle": "arc3,rad=-0.1",
+            },
+            zorder=1,
+        )
+    for status, marker in STATUS_MARKERS.items():
+        found = [places[c.label] for c in statements if c.status == status]
+        if found:
+            colour = graph.LOOKS[status][0]
+            x, y = zip(*found, strict=True)
+            axis.scatter(x, y, s=34, marker=marker, color=colour, label=status, zorder=2)
+
+
+def _finished(figure: Figure, axis: Axes) -> Figure:
+    """Without axes, with a legend below."""
+    axis.set_axis_off()
+    handles, names = axis.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 4))
+    plt.close(figure)
+    return figure
+
+
+__all__ = ["PALETTE", "proof_graph", "proof_overview", "sparsity_curves", "style", "to_svg"]

@@ -22,8 +22,11 @@ class Row:
         seed: of the replica.
         round: prunings done, 0 for the dense reference.
         sparsity: exact fraction of zero weights.
-        metric: accuracy, sparsity, norm_ratio, r_inf, r_2, r_2_squared or failures.
-        attack: FGS, rFGS, DeepFool, C&W, or exact for a closed form; None where no attack is involved.
+        metric: accuracy, sparsity, norm_ratio, r_inf, r_2, r_2_squared or failures; activation_sparsity at
+            the input of the last layer, activation_sparsity_1 after the first hidden one;
+            parameter_sparsity counts weights and biases.
+        attack: FGS, rFGS, DeepFool, C&W, or exact for a closed form; CLEVER l_2 and CLEVER l_inf for the
+            metrics of :func:`.clever.clever_metrics`; None where no attack is involved.
         value: the number; infinity (stored as null) where an attack failed.
         n: examples behind it.
         stderr: standard error over these examples, where there is one.

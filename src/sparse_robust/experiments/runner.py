@@ -13,30 +13,11 @@ from sparse_robust.metrics import total_sparsity
 from sparse_robust.models import prunable
 
 from .catalogue import Experiment, Profile, find
+from .measure import Measurement, MetricName, attack_metrics, clean_metrics, measure_attack, measure_clean
 from .rows import Row
 from .spec import Spec
-from .stages import (
-    Arrays,
-    Measurement,
-    Population,
-    advance,
-    arrays,
-    build,
-    join,
-    load,
-    measure_attack,
-    measure_clean,
-)
+from .stages import Arrays, Population, advance, arrays, build, join, load, published
 from .store import Store
-
-CLEAN_METRICS = (
-    ("accuracy", None),
-    ("sparsity", None),
-    ("norm_ratio", None),
-    ("r_2", "exact"),
-    ("r_2_squared", "exact"),
-    ("r_inf", "exact"),
-)
 
 
 @functools.cache
@@ -75,13 +56,9 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def expected(spec: Spec) -> list[tuple[str, str | None]]:
+def expected(spec: Spec) -> list[MetricName]:
     """Every (metric, attack) of one replica after one round."""
-    names: list[tuple[str, str | None]] = list(CLEAN_METRICS)
-    for attack in spec.attacks:
-        metrics = ("r_inf",) if attack.name in ("FGS", "rFGS") else ("r_2", "r_2_squared", "failures")
-        names += [(metric, attack.name) for metric in metrics]
-    return names
+    return clean_metrics(spec) + [name for attack in spec.attacks for name in attack_metrics(attack)]
 
 
 class Run:
@@ -101,12 +78,12 @@ class Run:
     ) -> None:
         """Load the data and see what is missing."""
         self.experiment, self.profile, self.spec, self.store = experiment, profile, spec, store
-        self.device, self.quiet = device, quiet
+        self.device, self.root, self.quiet = device, root, quiet
         self.dataset = load(spec, root)
         self.have = {row.identity for row in store.rows(experiment.name, profile)}
-        self.seeds = [seed for seed in seeds if any(self.missing([seed], r) for r in range(spec.rounds + 1))]
+        self.seeds = [seed for seed in seeds if any(self.missing([seed], r) for r in spec.measured)]
 
-    def missing(self, seeds: Sequence[int], round_: int) -> set[tuple[str, str | None]]:
+    def missing(self, seeds: Sequence[int], round_: int) -> set[MetricName]:
         """The numbers after ``round_`` that at least one of the seeds lacks."""
         key, data = self.spec.key, self.dataset.fingerprint
         return {
@@ -125,12 +102,14 @@ class Run:
         population = build(self.spec, self.seeds, self.device)
         for round_ in range(self.spec.rounds + 1):
             population = self.reach(round_, population, data)
-            missing = self.missing(self.seeds, round_)
-            if any(name in missing for name in CLEAN_METRICS):
+            missing = self.missing(self.seeds, round_) if round_ in self.spec.measured else set()
+            if missing & set(clean_metrics(self.spec)):
                 self.keep(round_, population, measure_clean(self.spec, population, data))
             for attack in self.spec.attacks:
-                if any(name == attack.name for _, name in missing):
-                    with self.bar(len(data.y_test), f"round {round_}, {attack.name}") as bar:
+                if missing & set(attack_metrics(attack)):
+                    with self.bar(
+                        len(data.y_test[: attack.examples]), f"round {round_}, {attack.name}"
+                    ) as bar:
                         measured = measure_attack(self.spec, attack, population, data, self.seeds, bar.update)
                         self.keep(round_, population, measured)
 
@@ -140,9 +119,11 @@ class Run:
         return tqdm(total=total, desc=name, leave=False, disable=self.quiet or None, delay=1)
 
     def reach(self, round_: int, population: Population, data: Arrays) -> Population:
-        """The replicas after ``round_``: from their checkpoints, or from those of the round before."""
+        """The replicas after ``round_``: published, from checkpoints, or from those of the round before."""
+        if round_ == 0 and self.spec.weights is not None:
+            return published(self.spec, self.seeds, self.device, self.root)
         paths = [
-            self.store.checkpoint_path(self.spec.key, self.dataset.fingerprint, seed, round_)
+            self.store.checkpoint_path(self.spec.training_key, self.dataset.fingerprint, seed, round_)
             for seed in self.seeds
         ]
         if all(path.exists() for path in paths):
@@ -213,6 +194,7 @@ def run(
         KeyError: if there is no such experiment or profile; the message lists the known ones.
         ValueError: if the device is not there.
         DataError: if the data is damaged.
+        MissingModelError: if it needs a published model that cannot be had.
         RowError, CheckpointError: if what is stored is damaged.
         StoreError: if nothing can be stored.
     """

@@ -2,21 +2,29 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal
 
 from sparse_robust.training import Training
 
-AttackName = Literal["FGS", "rFGS", "DeepFool", "C&W"]
+ModelName = Literal["linear", "lenet-300-100", "lenet-5"]
+AttackName = Literal["FGS", "rFGS", "DeepFool", "C&W", "CLEVER l_2", "CLEVER l_inf"]
 
 
 @dataclass(frozen=True)
 class Attack:
-    """One attack and its options, by keyword, as sorted pairs (so that the value is hashable)."""
+    """One attack of a spec, or an estimate of what no attack can do, CLEVER.
+
+    Attributes:
+        name: as the paper calls it.
+        options: by keyword, as sorted pairs (so that the value is hashable).
+        examples: how many of the spec's test examples it is run on, the first ones; None for all.
+    """
 
     name: AttackName
     options: tuple[tuple[str, float], ...] = ()
+    examples: int | None = None
 
 
 @dataclass(frozen=True)
@@ -24,7 +32,7 @@ class Spec:
     """Train, prune round by round, attack after every round.
 
     Attributes:
-        model: which classifier; ``linear`` is the only one so far.
+        model: which classifier.
         data: ``mnist``, or ``mnist-sample`` for the digits that the package carries.
         classes: which digits, in the order of their class indices.
         dense: how the dense references are trained.
@@ -34,9 +42,12 @@ class Spec:
         attacks: in the order in which they are run.
         eps: l_infinity radius of FGS and rFGS, pixel units (paper, section 4.1).
         test_examples: how many test examples are attacked, the first ones; None for all.
+        measure_every: measure after every so many rounds only, from round 0 on.
+        weights: a published model (:data:`~sparse_robust.data.PUBLISHED`) to take as it is after round 0,
+            instead of training dense references; every seed has the same.
     """
 
-    model: Literal["linear"]
+    model: ModelName
     data: Literal["mnist", "mnist-sample"]
     classes: tuple[int, ...]
     dense: Training
@@ -46,11 +57,18 @@ class Spec:
     attacks: tuple[Attack, ...]
     eps: float = field(default=0.1)
     test_examples: int | None = field(default=None)
+    measure_every: int = field(default=1)
+    weights: str | None = field(default=None)
 
     @property
     def rho(self) -> Fraction:
         """The fraction pruned per round, exactly."""
         return Fraction(self.fraction)
+
+    @property
+    def measured(self) -> range:
+        """The rounds after which everything is measured."""
+        return range(0, self.rounds + 1, self.measure_every)
 
     @property
     def key(self) -> str:
@@ -60,6 +78,14 @@ class Spec:
         """
         text = json.dumps(content(self), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def training_key(self) -> str:
+        """The address of its checkpoints: specs that train alike share it, however they measure."""
+        blank: dict[str, Any] = {
+            f.name: f.default for f in fields(self) if f.name in ("eps", "test_examples", "measure_every")
+        }
+        return replace(self, rounds=0, attacks=(), **blank).key
 
 
 def content(value: Any) -> Any:

@@ -54,7 +54,7 @@ def stored(name: str, profile: str, store: Store | None = None) -> pd.DataFrame:
 def complete_size(table: pd.DataFrame, name: str, profile: str) -> int:
     """How many rows the experiment has when each of the table's seeds is finished."""
     specs = find(name).specs[_scale(profile)]
-    return table.seed.nunique() * sum((spec.rounds + 1) * len(expected(spec)) for spec in specs)
+    return table.seed.nunique() * sum(len(spec.measured) * len(expected(spec)) for spec in specs)
 
 
 def per_seed(table: pd.DataFrame, metric: str, attack: str = "") -> pd.DataFrame:
