@@ -20,10 +20,10 @@ FLOORS = (
     ("data", "models", "theory"),
     ("training", "pruning", "attacks"),
     ("metrics",),
-    ("experiments",),
+    ("experiments", "check"),
     ("plots",),
     ("notebook",),
-    ("reproduce",),
+    ("reproduce", "bench"),
     ("__main__",),
 )
 """A module imports from the floors below its own, and from its own room."""
