@@ -50,13 +50,15 @@ reproduce: $(STAMP)  ## run every chapter here, compare with the paper and with 
 
 .PHONY: test
 test: export SPARSE_ROBUST_SITE := required
+# two workers with threads of their own would only wait for each other
+test: export OMP_NUM_THREADS := 1
 test: $(STAMP)  ## everything that has to hold: lint, types, tests, every chapter run again, the site
 	@echo "[1/4] ruff";  $(BIN)/ruff check . && $(BIN)/ruff format --check src tests
 	@echo "[2/4] mypy";  $(BIN)/mypy
 	@echo "[3/4] the site, warnings as errors";  rm -rf _build/html _build/.doctrees
 	@$(BIN)/jupyter-book build . --all -W --keep-going -n --quiet
 	@echo "[4/4] tests, and every chapter against its stored outputs"
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env tests $(CHAPTERS)
+	@$(BIN)/python -m pytest --hypothesis-profile=ci -n 2 --dist loadfile --nbval --nbval-current-env tests $(CHAPTERS)
 	@echo "make test: all passed (the site that was checked: _build/html/index.html)"
 
 .PHONY: serve
