@@ -8,22 +8,34 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from sparse_robust.experiments import CATALOGUE, Row, Store, ledger
+from notebooks import ROOT
+from sparse_robust.experiments import CATALOGUE, Row, Spec, Store, ledger
 from sparse_robust.experiments.paper import PAPER, PaperNumber
 from sparse_robust.experiments.runner import expected
-from sparse_robust.experiments.statistics import frame, paired, per_seed, stored, summary
+from sparse_robust.experiments.statistics import (
+    PUBLISHED,
+    complete_size,
+    frame,
+    paired,
+    per_seed,
+    scale_of,
+    stored,
+    summary,
+)
 
 SPEC = CATALOGUE["linear-binary"].specs["paper"][0]
 ROUNDS, SEEDS = SPEC.rounds + 1, 10
 SPARSITY = [1 - (2 / 3) ** r for r in range(ROUNDS)]
 
 
-def rows(value: Callable[[int, int, str, str | None], float], seeds: int = SEEDS) -> list[Row]:
-    """Every row of linear-binary at paper scale, with values from value(round, seed, metric, attack)."""
+def rows(
+    value: Callable[[int, int, str, str | None], float], seeds: int = SEEDS, spec: Spec = SPEC
+) -> list[Row]:
+    """Every row of linear-binary, with values from value(round, seed, metric, attack)."""
     return [
         Row(
             experiment="linear-binary",
-            spec=SPEC.key,
+            spec=spec.key,
             seed=seed,
             round=round_,
             sparsity=SPARSITY[round_],
@@ -42,7 +54,7 @@ def rows(value: Callable[[int, int, str, str | None], float], seeds: int = SEEDS
         )
         for round_ in range(ROUNDS)
         for seed in range(seeds)
-        for metric, attack in expected(SPEC)
+        for metric, attack in expected(spec)
     ]
 
 
@@ -162,6 +174,52 @@ def test_half_a_run_is_not_run_and_says_how_much_is_there(tmp_path):
     assert f"{len(made) - 1} of {len(made)}" in finding.why
     store.add_rows("linear-binary", "paper", made)
     assert ledger.findings("published", store)["binary-accuracy"].verdict == "reproduced"
+
+
+def test_rows_of_laptop_scale_are_published_as_such_until_there_are_finished_ones_of_the_papers(tmp_path):
+    store, name = Store(tmp_path / "results", tmp_path / "cache"), "binary-accuracy"
+    small = rows(as_in_the_paper, seeds=3, spec=CATALOGUE["linear-binary"].specs["laptop"][0])
+
+    def entry(profile: str = "published") -> dict[str, str]:
+        (found,) = [e for e in ledger.records(profile, store) if e["name"] == name]
+        return found
+
+    store.add_rows("linear-binary", "laptop", small)
+    assert entry()["label"] == "not run", "what one runs at home is not published"
+    assert entry("laptop")["label"] == "reproduced at laptop scale"
+
+    store.add_rows("linear-binary", PUBLISHED["laptop"], small)
+    assert scale_of("linear-binary", "published", store) == "laptop"
+    assert entry()["published"].startswith("99.17 ")
+    assert entry()["verdict"] == "reproduced"
+    assert entry()["label"] == entry()["published label"] == "reproduced at laptop scale"
+    assert entry("paper")["label"] == "not run", "rows of one scale are no rows of another"
+    counts = ledger.tally(ledger.records("published", store))
+    assert counts["reproduced"] == 0
+    assert counts["reproduced at laptop scale"] > 0
+    assert sum(counts.values()) == len(ledger.CLAIMS)
+    assert "(reproduced at laptop scale)" in ledger.table("published", store)
+
+    large = rows(as_in_the_paper)
+    store.add_rows("linear-binary", "paper", large[:-1])
+    assert scale_of("linear-binary", "published", store) == "laptop", "a run that goes on hides nothing"
+    store.add_rows("linear-binary", "paper", large)
+    assert scale_of("linear-binary", "published", store) == "paper"
+    assert entry()["label"] == "reproduced"
+    assert stored("linear-binary", "published", store).seed.nunique() == SEEDS
+
+
+def test_the_committed_rows_are_finished_and_of_the_present_specs():
+    store = Store(ROOT / "book" / "results", ROOT)
+    scales = {file: scale for scale, file in PUBLISHED.items()}
+    files = [path.name.removesuffix(".jsonl") for path in store.results.glob("*.jsonl")]
+    committed = [file.split(".") for file in files if file.split(".")[1] not in {"smoke", "laptop"}]
+    assert committed
+    for name, file in committed:
+        table, scale = stored(name, "published", store), scales[file]
+        if scale_of(name, "published", store) == scale:
+            assert len(table) == complete_size(table, name, scale) > 0, f"{name}.{file}"
+            assert not table.dirty.any(), f"{name}.{file}: computed from code that was never committed"
 
 
 def test_rows_of_another_spec_or_a_smaller_data_set_do_not_count(tmp_path):

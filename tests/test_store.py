@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sparse_robust.experiments import CheckpointError, Row, Store, StoreError
+from sparse_robust.experiments import PROFILES, CheckpointError, Row, Store, StoreError
 from sparse_robust.experiments import store as module
+from sparse_robust.experiments.statistics import PUBLISHED
 from sparse_robust.experiments.store import cache_folder, results_folder, write_atomically
 
 ROW = Row(
@@ -240,6 +242,15 @@ def test_without_a_checkout_the_remedy_is_told(tmp_path: Path, monkeypatch: pyte
         results_folder()
 
 
-def test_published_is_the_committed_paper_profile(store: Store) -> None:
-    assert store.rows_path("e", "published") == store.rows_path("e", "paper")
-    assert store.rows_path("e", "laptop") != store.rows_path("e", "paper")
+def test_published_rows_are_in_files_that_git_does_not_ignore(store: Store) -> None:
+    """And no run writes into those of laptop scale: it writes into a file of its own, which git ignores."""
+    patterns = (Path(__file__).parents[1] / ".gitignore").read_text().split()
+
+    def ignored(file: str) -> bool:
+        path = (Path("book/results") / store.rows_path("e", file).name).as_posix()
+        return any(fnmatch(path, pattern) for pattern in patterns)
+
+    assert not any(map(ignored, PUBLISHED.values()))
+    assert ignored("laptop")
+    assert ignored("smoke")
+    assert set(PROFILES) & set(PUBLISHED.values()) == {"paper"}

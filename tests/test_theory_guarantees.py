@@ -74,6 +74,7 @@ WRONG: list[tuple[ModuleType, str, Callable[..., Any], str]] = [
     (proposition_3_1, "distance", lambda net, x, **_: Fraction(2), "prop-gamma-distance"),
     (proposition_3_1, "linf", lambda v: sum(map(abs, v)) / 2, "prop-small-p"),
     (proposition_3_1_errata, "linf", lambda v: sum(map(abs, v)), "cex-lipschitz-norm"),
+    (proposition_3_1_errata, "certificate", lambda m, c, r: m[0] * c[0], "err-prop-3-1-exponents"),
     (proposition_3_1_errata, "local_gamma", lambda net, x, r: Fraction(1, 2), "err-prop-3-1-ties"),
     (proposition_3_1_errata, "lipschitz_power", slope_at_the_centre, "cex-gamma-loose"),
     (proposition_3_1_errata, "no_fixed_point", lambda: exact_net([[[1]]], [-1], (), 4), "cex-deepfool-upper"),
@@ -103,6 +104,10 @@ def test_a_wrong_ingredient_turns_the_claim_red(
     error = claims.run(label).error
     assert error is not None
     assert error.startswith("AssertionError")
+
+
+def test_every_check_is_broken_at_least_once():
+    assert {label for *_, label in WRONG} == set(LABELS)
 
 
 weights = st.integers(-3, 3)

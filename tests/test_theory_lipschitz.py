@@ -8,6 +8,7 @@ from math import inf
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from sparse_robust.theory import (
     exact_net,
     float_net,
     fractions,
+    layer_intervals,
     lipschitz_power,
     regions,
 )
@@ -33,6 +35,7 @@ from sparse_robust.theory.intervals import (
     product_interval,
     unit_states,
 )
+from sparse_robust.theory.linear_maps import MaxPool2d
 from sparse_robust.theory.lipschitz import (
     chain_powers,
     induced_norm,
@@ -44,11 +47,11 @@ from sparse_robust.theory.lipschitz import (
     uniform_points,
 )
 from sparse_robust.theory.mask_enumeration import all_masks, mask_shapes
-from sparse_robust.theory.proofs import lemma_3_1, lemma_3_1_errata, lipschitz_chain
+from sparse_robust.theory.proofs import lemma_3_1, lemma_3_1_errata, lipschitz_chain, lipschitz_layers
 from sparse_robust.theory.proofs.mask_cases import EXAMPLE, EXAMPLE_BALL
 from wrong_steps import labels_of, turns_red
 
-OURS = labels_of(lemma_3_1, lemma_3_1_errata, lipschitz_chain)
+OURS = labels_of(lemma_3_1, lemma_3_1_errata, lipschitz_chain, lipschitz_layers)
 entries = st.fractions(min_value=-3, max_value=3, max_denominator=3)
 
 
@@ -93,6 +96,13 @@ def test_the_lemma_rests_on_an_argument_and_says_so() -> None:
     assert claims.fully_checked("lem-interval")
 
 
+def first_wins(pool: MaxPool2d, bounds: layer_intervals.Range) -> layer_intervals.Choices:
+    """Pooling that always takes the first input of its window."""
+    live = torch.zeros(layer_intervals._windows(pool, bounds[0]).shape, dtype=torch.bool)
+    live[:, 0] = True
+    return layer_intervals.Choices(live, live)
+
+
 MUTATIONS: list[tuple[str, object, str, Callable[..., object]]] = [
     ("lem-gradient", lemma_3_1, "backward", lambda w, active, v: w * v),
     ("lem-segment", lemma_3_1, "crossing", lambda s, e, a, b: s + (e - s) * b / (a - b)),
@@ -127,12 +137,24 @@ MUTATIONS: list[tuple[str, object, str, Callable[..., object]]] = [
     ("prop-sampling-blind", lipschitz_chain, "miss", lambda share, samples: 1 - share * samples),
     ("prop-sampling-blind", lipschitz_chain, "strip", lambda k: exact_net([[[1], [0]]], [1])),
     ("cex-sampling-certificate", lipschitz_chain, "distance", lambda net, x, within: Fraction(1)),
-    ("prop-pooling", lipschitz_chain.MaxPool2d, "euclidean", 1),
-    ("prop-power-iteration", lipschitz_chain, "start_bound", lambda t, n: t / 2),
+    ("prop-pooling", lipschitz_layers.MaxPool2d, "euclidean", 1),
+    ("prop-pooling-intervals", layer_intervals, "_candidates", lambda pool, bounds: first_wins(pool, bounds)),
+    ("prop-pooling-intervals", layer_intervals.Choices, "pass_on", lambda choices, bounds: bounds),
+    (
+        "prop-pooling-intervals",
+        layer_intervals,
+        "through",
+        lambda layer, b, backwards=False: tuple((layer.adjoint if backwards else layer.apply)(e) for e in b),
+    ),
+    ("prop-power-iteration", lipschitz_layers, "start_bound", lambda t, n: t / 2),
 ]
 
 
 test_a_wrong_step_turns_red = turns_red(MUTATIONS)
+
+
+def test_every_check_is_broken_at_least_once() -> None:
+    assert {label for label, *_ in MUTATIONS} == set(OURS)
 
 
 # ---------------------------------------------------------------- exact constants

@@ -149,6 +149,13 @@ def test_the_table_of_256_masks() -> None:
     printed = [48 * (1 - value((2, 2, 2), both)) for value in (eta_star, eta)]
     numbers = [mean.l_1, mean.path_norm, *printed, near.mean(both).l_1, mean.l_2]
     assert [round(float(v), 4) for v in numbers] == [0.2593, 0.37, 3.403, 3.5453, 0.1504, 0.2518]
+    assert lipschitz_power(mask_cases.EXAMPLE, q=2) == 18**2 + 5**2
+    assert norm_product_power(mask_cases.EXAMPLE, q=2) == 1125
+    c_2 = 1125**0.5
+    for alpha, frobenius, recursive in (("0", 33.54, 33.54), ("1/2", 16.77, 28.42), ("9/10", 3.35, 2.48)):
+        both = [Fraction(alpha)] * 2
+        bounds = c_2 * float(1 - both[0]), c_2 * float(1 - eta((2, 2, 2), both))
+        assert [round(v, 2) for v in bounds] == [frobenius, recursive]
     seconds = [float(everywhere.mean([a] * 2).l_2) for a in (Fraction(0), HALF)]
     assert [round(v, 2) for v in seconds] == [18.68, 5.34]
 
@@ -190,6 +197,14 @@ def test_what_is_cited_is_never_fully_checked() -> None:
     assert claims.fully_checked("lem-harris")
 
 
+def all_paths_with_signs(net: ReluNet) -> Array:
+    """The product of the weights themselves, in which paths cancel."""
+    v = net.readout
+    for w in reversed(net.weights):
+        v = w @ v
+    return v
+
+
 def _decreasing(rng: random.Random, bits: int):
     f = mask_inequalities.random_increasing(rng, bits)
     return (lambda b: -f(b)) if rng.random() < 0.5 else f
@@ -197,6 +212,13 @@ def _decreasing(rng: random.Random, bits: int):
 
 MUTATIONS = [
     # (14) and its relatives
+    ("def-cut-off", theorem_3_3_percolation, "still_cut_off", lambda others, masked, below: others & masked),
+    ("def-cut-off", theorem_3_3_percolation, "still_cut_off", lambda others, masked, below: others | masked),
+    ("def-cut-off", theorem_3_3_percolation, "cut_off", lambda masks: not masks[-1].any()),
+    ("lem-all-paths", theorem_3_3, "all_paths", lambda net: abs(all_paths_with_signs(net))),
+    ("lem-all-paths", theorem_3_3, "norm_product_power", lambda net, q: theorem_3_3_gaps.row_product(net)),
+    ("lem-jensen-power", mask_inequalities, "tangent", lambda t, at, n: at**n + at ** (n - 1) * (t - at)),
+    ("lem-second-moment", mask_inequalities, "weighted", lambda p, value: p * value),
     ("prop-percolation", theorem_3_3_percolation, "unit_cut_off", lambda alpha, alive: alpha * alive),
     ("prop-percolation", theorem_3_3_percolation, "eta_star", lambda w, a: eta_star(w[::-1], a)),
     (
@@ -219,6 +241,7 @@ MUTATIONS = [
     ),
     ("prop-recursion-below-percolation", theorem_3_3_percolation, "eta", lambda w, a: eta_star(w, a) * 2),
     ("prop-eta-monotone", theorem_3_3_percolation, "recursion", lambda a, b, n: (1 - a + a * b) ** n),
+    ("prop-eta-monotone", theorem_3_3_percolation, "mean_of_event", lambda a, m, k: a * k + (1 - a) * m),
     ("prop-eta-lenet", theorem_3_3_percolation, "LENET", (784, 300, 101)),
     ("thm-a-recursion", theorem_3_3, "recursion", lambda alpha, below, n: (alpha + below) ** n),
     ("thm-a-recursion", theorem_3_3, "eta", lambda w, a: 1 - (1 - eta_star(w, a)) / 9),
@@ -270,6 +293,7 @@ MUTATIONS = [
         lambda w, count: np.arange(w.size).reshape(w.shape) < count,
     ),
     ("thm-e-magnitude", theorem_3_3_norms, "kept_energy", lambda w, m: mask_bounds.kept_energy(w, m) ** 2),
+    ("cor-both-norms", theorem_3_3_norms, "square_gap", lambda s, q, a: (s - a) ** 2 - (q + a**2)),
     ("prop-gaussian-energy", theorem_3_3_norms, "gaussian_energy", lambda alpha: 1 - alpha),
     ("prop-gaussian-energy", theorem_3_3_norms, "gaussian_kept", lambda tau: sp.erfc(tau / sp.sqrt(2))),
     ("cex-magnitude-is-not-random", theorem_3_3_norms, "PAIR", theorem_3_3_norms.EVEN),
@@ -310,6 +334,7 @@ MUTATIONS = [
         lambda row, spread, confidence: float(np.std(row)) / 3,
     ),
     ("prop-overpruned", overpruning, "accuracy_bound", lambda cut, prior: (1 - cut) * prior),
+    ("prop-margins-vanish", overpruning, "margin_bound", lambda lipschitz, length: lipschitz - length),
     (
         "prop-margins-vanish",
         overpruning,
@@ -320,3 +345,7 @@ MUTATIONS = [
 
 
 test_a_wrong_step_turns_red = turns_red(MUTATIONS)
+
+
+def test_every_check_is_broken_at_least_once() -> None:
+    assert {label for label, *_ in MUTATIONS} == set(OURS)

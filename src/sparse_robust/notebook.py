@@ -41,8 +41,8 @@ def load_rows(name: str, profile: str, device: str = "cpu") -> pd.DataFrame:
 
     Args:
         name: as in the catalogue.
-        profile: ``published`` for the committed rows of the paper's protocol, else ``smoke``, ``laptop``
-            or ``paper``.
+        profile: ``published`` for the committed rows, of the paper's protocol where that has been run;
+            else ``smoke``, ``laptop`` or ``paper``.
         device: where to compute, ``cpu`` or ``cuda``.
 
     Raises:
@@ -68,8 +68,9 @@ def provenance(table: pd.DataFrame) -> str:
 
     commit = every("commit") + (" with uncommitted changes" if table.dirty.any() else "")
     n = table[table.metric == "accuracy"].n.max()
+    scale = "" if every("scale") == "paper" else f", {every('scale')} scale"
     return (
-        f"{every('experiment')}: {table.seed.nunique()} seeds, n = {n} test images,"
+        f"{every('experiment')}{scale}: {table.seed.nunique()} seeds, n = {n} test images,"
         f" {every('data_description')}"
         f" ({every('data')}); commit {commit}, torch {every('torch')}, {every('device')}"
     )
@@ -84,7 +85,9 @@ def ledger_page(profile: str, names: Iterable[str] | None = None) -> Markdown:
     lines = [head, "|---" * (head.count("|") - 1) + "|"]
     for entry in ledger.records(profile):
         if chosen is None or entry["name"] in chosen:
-            badge = f'<span class="verdict-{entry["verdict"].replace(" ", "-")}">{entry["verdict"]}</span>'
+            verdict = entry["verdict"]
+            badge = f'<span class="verdict-{verdict.replace(" ", "-")}">{verdict}</span>'
+            badge += entry["label"].removeprefix(verdict)
             yours = [] if profile == "published" else [entry["yours"] or "–"]
             cells = [
                 f"{entry['claim']} ({entry['source']})",

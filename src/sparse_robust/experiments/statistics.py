@@ -1,6 +1,6 @@
 """From rows to what a figure or a verdict needs: frames, summaries over seeds, paired tests."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -12,6 +12,13 @@ from .rows import Row
 from .runner import expected
 from .store import Store
 
+PUBLISHED: Mapping[Profile, str] = {"paper": "paper", "laptop": "published-laptop"}
+"""Which stored rows are published, by the scale of their specs.
+
+What nobody has run at the paper's scale yet may be published at laptop scale, in a file of its own: a copy of
+the rows of a finished ``laptop`` run, which itself stays the user's own and is no part of the repository.
+"""
+
 
 def frame(rows: Sequence[Row]) -> pd.DataFrame:
     """One line per row; ``attack`` is an empty string where no attack is involved."""
@@ -20,30 +27,55 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def with_training(table: pd.DataFrame, name: str, profile: Profile) -> pd.DataFrame:
-    """Add how the dense references were trained: columns steps, schedule, weight_decay, variant."""
+    """Add the scale, and how the dense references were trained.
+
+    Columns scale (the profile of the specs), variant, steps, schedule, weight_decay, l1.
+    """
     specs = {spec.key: (number, spec.dense) for number, spec in enumerate(find(name).specs[profile])}
     return table.assign(
+        scale=profile,
         variant=[specs[key][0] for key in table.spec],
         steps=[specs[key][1].steps for key in table.spec],
         schedule=[specs[key][1].schedule for key in table.spec],
         weight_decay=[specs[key][1].weight_decay for key in table.spec],
+        l1=[specs[key][1].l1 for key in table.spec],
     )
 
 
-def _scale(profile: str) -> Profile:
-    return find_profile("paper" if profile == "published" else profile)
+def scale_of(name: str, profile: str, store: Store | None = None) -> Profile:
+    """The scale of the rows that ``profile`` stands for.
+
+    That of ``published`` is the paper's, but for an experiment of which rows of laptop scale are published
+    and no complete rows of the paper's scale.
+
+    Raises:
+        ValueError: if the profile is unknown.
+    """
+    if profile != "published":
+        return find_profile(profile)
+    store = store or Store.default()
+    if not store.rows_path(name, PUBLISHED["laptop"]).exists():
+        return "paper"
+    table = _read(name, "paper", PUBLISHED["paper"], store)
+    finished = not table.empty and len(table) >= complete_size(table, name, "paper")
+    return "paper" if finished else "laptop"
 
 
 def stored(name: str, profile: str, store: Store | None = None) -> pd.DataFrame:
     """What is stored of an experiment under its present specs; empty if nothing is.
 
-    ``published`` reads the committed rows of the paper profile. Where rows of several data sets are
-    stored (the sample that the package carries, and later the whole of MNIST), those with the most test
-    examples count.
+    ``published`` reads the committed rows, of the scale that :func:`scale_of` tells. Where rows of several
+    data sets are stored (the sample that the package carries, and later the whole of MNIST), those with the
+    most test examples count.
     """
-    scale = _scale(profile)
+    store = store or Store.default()
+    scale = scale_of(name, profile, store)
+    return _read(name, scale, PUBLISHED[scale] if profile == "published" else scale, store)
+
+
+def _read(name: str, scale: Profile, file: str, store: Store) -> pd.DataFrame:
     keys = {spec.key for spec in find(name).specs[scale]}
-    rows = [row for row in (store or Store.default()).rows(name, scale) if row.spec in keys]
+    rows = [row for row in store.rows(name, file) if row.spec in keys]
     table = frame(rows)
     if table.empty:
         return table
@@ -51,9 +83,9 @@ def stored(name: str, profile: str, store: Store | None = None) -> pd.DataFrame:
     return with_training(table[table.data == largest].reset_index(drop=True), name, scale)
 
 
-def complete_size(table: pd.DataFrame, name: str, profile: str) -> int:
+def complete_size(table: pd.DataFrame, name: str, scale: Profile) -> int:
     """How many rows the experiment has when each of the table's seeds is finished."""
-    specs = find(name).specs[_scale(profile)]
+    specs = find(name).specs[scale]
     return table.seed.nunique() * sum(len(spec.measured) * len(expected(spec)) for spec in specs)
 
 
@@ -135,4 +167,15 @@ def paired(values: pd.DataFrame, before: int, after: int) -> Paired:
     )
 
 
-__all__ = ["Paired", "complete_size", "frame", "paired", "per_seed", "stored", "summary", "with_training"]
+__all__ = [
+    "PUBLISHED",
+    "Paired",
+    "complete_size",
+    "frame",
+    "paired",
+    "per_seed",
+    "scale_of",
+    "stored",
+    "summary",
+    "with_training",
+]

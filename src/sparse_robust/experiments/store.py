@@ -91,8 +91,7 @@ class Store:
                 ) from None
 
     def rows_path(self, experiment: str, profile: str) -> Path:
-        """The file of one experiment's rows; ``published`` is the committed ``paper`` profile."""
-        profile = "paper" if profile == "published" else profile
+        """The file of one experiment's rows; :data:`.statistics.PUBLISHED` says which are published."""
         return self.results / f"{experiment}.{profile}.jsonl"
 
     def rows(self, experiment: str, profile: str) -> list[Row]:

@@ -7,17 +7,21 @@ were known.
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import get_args
+
 import pandas as pd
 
-from ..statistics import complete_size, stored
+from ..statistics import complete_size, scale_of, stored
 from ..store import Store
-from . import clever, lenet, linear, over_pruning
-from .claim import EmpiricalClaim, Finding
+from . import activation, clever, lenet, linear, over_pruning
+from .claim import EmpiricalClaim, Finding, Verdict
 from .rules import held_rounds
 
 CLAIMS: tuple[EmpiricalClaim, ...] = (
     *linear.CLAIMS,
     *lenet.CLAIMS,
+    *activation.CLAIMS,
     *clever.CLAIMS,
     *over_pruning.CLAIMS,
 )
@@ -31,7 +35,8 @@ def findings(profile: str, store: Store | None = None) -> dict[str, Finding]:
         if claim.experiment not in tables:
             tables[claim.experiment] = stored(claim.experiment, profile, store)
         table = tables[claim.experiment]
-        have, want = len(table), complete_size(table, claim.experiment, profile)
+        scale = scale_of(claim.experiment, profile, store)
+        have, want = len(table), complete_size(table, claim.experiment, scale)
         if table.empty:
             found[claim.name] = Finding("", "not run", "no rows of this profile are stored")
         elif have < want:
@@ -44,13 +49,23 @@ def findings(profile: str, store: Store | None = None) -> dict[str, Finding]:
     return found
 
 
+def at_scale(verdict: str, scale: str) -> str:
+    """A verdict with the scale of the rows that it rests on, where that is not the paper's."""
+    return verdict if scale == "paper" or verdict == "not run" else f"{verdict} at {scale} scale"
+
+
 def records(profile: str, store: Store | None = None) -> list[dict[str, str]]:
     """The ledger as one record per claim: claim, source, paper, published, yours, verdict, why.
 
-    The verdict and its reason are of ``profile``; ``yours`` is empty for ``published``.
+    The verdict, its scale and its reason are of ``profile``; ``yours`` is empty for ``published``. Labels are
+    verdicts with their scales (:func:`at_scale`).
     """
     published = findings("published", store)
-    yours = published if profile in ("published", "paper") else findings(profile, store)
+    yours = published if profile == "published" else findings(profile, store)
+    names = {claim.experiment for claim in CLAIMS}
+    scales = {
+        which: {name: scale_of(name, which, store) for name in names} for which in ("published", profile)
+    }
     return [
         {
             "name": claim.name,
@@ -59,29 +74,43 @@ def records(profile: str, store: Store | None = None) -> list[dict[str, str]]:
             "paper": claim.paper,
             "published": published[claim.name].ours,
             "yours": "" if profile == "published" else yours[claim.name].ours,
-            "published verdict": published[claim.name].verdict,
+            "published label": at_scale(published[claim.name].verdict, scales["published"][claim.experiment]),
             "verdict": yours[claim.name].verdict,
+            "label": at_scale(yours[claim.name].verdict, scales[profile][claim.experiment]),
             "why": yours[claim.name].why,
         }
         for claim in CLAIMS
     ]
 
 
+def tally(entries: list[dict[str, str]]) -> dict[str, int]:
+    """How many records have each label: the four verdicts, given or not, then those at a smaller scale."""
+    labels = Counter(entry["label"] for entry in entries)
+    return {verdict: labels.pop(verdict, 0) for verdict in get_args(Verdict)} | dict(sorted(labels.items()))
+
+
 def table(profile: str, store: Store | None = None) -> str:
     """The ledger as text for a terminal: the paper's number, the published, yours, and the verdict."""
-    lines = []
-    for entry in records(profile, store):
+    lines, entries = [], records(profile, store)
+    for entry in entries:
         lines.append(f"{entry['claim']}  [{entry['source']}]")
         lines.append(f"    paper      {entry['paper']}")
-        lines.append(f"    published  {entry['published'] or '-'}  ({entry['published verdict']})")
+        lines.append(f"    published  {entry['published'] or '-'}  ({entry['published label']})")
         if profile != "published":
-            lines.append(f"    yours      {entry['yours'] or '-'}  ({entry['verdict']})")
+            lines.append(f"    yours      {entry['yours'] or '-'}  ({entry['label']})")
         lines.append(f"    because    {entry['why']}")
-    verdicts = [entry["verdict"] for entry in records(profile, store)]
-    counts = ", ".join(
-        f"{verdicts.count(v)} {v}" for v in ("reproduced", "partly", "not reproduced", "not run")
-    )
+    counts = ", ".join(f"{count} {label}" for label, count in tally(entries).items())
     return "\n".join([*lines, "", f"{len(CLAIMS)} claims: {counts}"])
 
 
-__all__ = ["CLAIMS", "EmpiricalClaim", "Finding", "findings", "held_rounds", "records", "table"]
+__all__ = [
+    "CLAIMS",
+    "EmpiricalClaim",
+    "Finding",
+    "at_scale",
+    "findings",
+    "held_rounds",
+    "records",
+    "table",
+    "tally",
+]

@@ -15,6 +15,7 @@ from . import proposition_3_1_radius as proposition_3_1_radius
 from . import lemma_3_1 as lemma_3_1
 from . import lemma_3_1_errata as lemma_3_1_errata
 from . import lipschitz_chain as lipschitz_chain
+from . import lipschitz_layers as lipschitz_layers
 from . import mask_inequalities as mask_inequalities
 from . import theorem_3_3_percolation as theorem_3_3_percolation
 from . import theorem_3_3 as theorem_3_3

@@ -258,10 +258,10 @@ def lemma_repaired() -> None:
 @claim(
     "lem-3-1",
     kind="lemma",
-    title="The paper's Lemma 3.1: a local Lipschitz constant for ReLU networks",
+    title="The paper's Lemma 3.1, for $q = 1$ with the norm transposed",
     source=PAPER,
     status="proved",
-    uses=("lem-3-1-repaired",),
+    uses=("lem-3-1-repaired", "lem-induced-norms", "err-transposed"),
 )
 def lemma_3_1() -> None:
     r"""Let $\frac1p + \frac1q = 1$, then for any $x \in \mathbb{R}^n$, $k \in \{1, \dots, c\}$ and

@@ -1,17 +1,14 @@
-"""From samples to products of norms: the chain of bounds, and what samples and power iteration can know."""
+"""From samples to products of norms: the chain of bounds, and what samples can know."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
-import numpy as np
 import sympy as sp
-import torch
 
 from ..claims import claim
 from ..distance import distance
 from ..intervals import backward_bounds, largest, norm_power, unit_states
-from ..linear_maps import Dense, MaxPool2d, spectral_norm
 from ..lipschitz import chain_powers, layer_product, lipschitz_power
 from ..mask_bounds import all_paths
 from ..networks import ReluNet, exact_net, fractions
@@ -188,75 +185,4 @@ def sampled_certificate() -> None:
     assert share == sp.Rational(1, 1000)
 
 
-@claim(
-    "prop-pooling",
-    kind="proposition",
-    title="Layers that are not dense",
-    source="this book",
-    status="argued",
-    uses=("lem-3-1-repaired", "lem-interval"),
-)
-def pooling() -> None:
-    r"""Convolutions are linear maps, and {prf:ref}`lem-3-1-repaired` holds for them with the norms of these
-    maps: with $|K|$ for the kernels of absolute values, $|A|$ applied to an image of ones has the row sums of
-    $|A|$ as entries, and its transpose the column sums. Max pooling selects one input for each output, at
-    almost every point: its Lipschitz constant is 1 with respect to $\lVert \cdot \rVert_\infty$, and at most
-    $\lceil k / s \rceil$ with respect to $\lVert \cdot \rVert_2$, for windows of side $k$ at distance $s$.
-
-    Apply the network with weights of absolute values, without biases, to an image of ones, pooling and
-    all. The number at each unit bounds the $l_1$ norm of its gradient, and $|c|^T$ times those of the
-    last layer bounds $L_1$.
-    """
-    rng = torch.Generator().manual_seed(51)
-    for kernel, stride in ((2, 2), (3, 2), (3, 1)):
-        pool = MaxPool2d(kernel, stride)
-        images = torch.randn(30, 1, 7, 7, generator=rng, dtype=torch.float64)
-        others = images + 0.5 * torch.randn(images.shape, generator=rng, dtype=torch.float64)
-        gap, moved = pool.apply(images) - pool.apply(others), images - others
-        assert (gap.flatten(1).abs().amax(1) <= moved.flatten(1).abs().amax(1)).all()
-        assert (gap.flatten(1).norm(dim=1) <= pool.euclidean * moved.flatten(1).norm(dim=1)).all()
-
-
-def start_bound(threshold: sp.Expr, inputs: sp.Expr) -> sp.Expr:
-    """The bound for Pr(|u_1| <= t), u uniform on the unit sphere of R^n."""
-    return threshold * sp.sqrt(2 * inputs / sp.pi)
-
-
-@claim(
-    "prop-power-iteration",
-    kind="proposition",
-    title="What power iteration guarantees",
-    source="this book; in the manner of Kuczyński and Woźniakowski 1992",
-    status="argued",
-    uses=("lem-cauchy-schwarz",),
-)
-def power_iteration() -> None:
-    r"""Let $B = A^T A$ with the largest singular value $s$ of $A$, and $u$ uniform on the unit sphere of
-    $\mathbb{R}^n$. For every unit vector $v$: $\lVert A v \rVert_2 \le s$, and $B$ has an eigenvalue within
-    $\lVert B v - \rho v \rVert_2$ of $\rho = \lVert A v \rVert_2^2$. For $0 < t < 1$, with a probability
-    of at least $1 - t \sqrt{2 n / \pi}$,
-
-    $$s \le \bigl( \lVert B^k u \rVert_2 / t \bigr)^{1 / 2k} .$$
-
-    A small residual alone does not say that the eigenvalue is the largest one.
-    """
-    # the density of u_1 is at most Gamma(n/2) / (sqrt(pi) Gamma((n-1)/2)); Gamma(x + 1/2) <= sqrt(x) Gamma(x)
-    for n in (3, 4, 10, 100):
-        peak = sp.gamma(sp.Rational(n, 2)) / (sp.sqrt(sp.pi) * sp.gamma(sp.Rational(n - 1, 2)))
-        assert float(2 * peak) <= float(start_bound(sp.Integer(1), sp.Integer(n)))
-    t = np.linspace(0, 1, 21)  # n = 2: the law of |cos| of a uniform angle
-    assert (
-        2 / np.pi * np.arcsin(t) <= [float(start_bound(sp.Float(v), sp.Integer(2))) + 1e-12 for v in t]
-    ).all()
-    generator = torch.Generator().manual_seed(52)
-    for seed in range(20):
-        matrix = torch.randn(5, 7, generator=generator, dtype=torch.float64)
-        truth = float(torch.linalg.matrix_norm(matrix, 2))
-        found = spectral_norm(Dense(matrix), steps=15, seed=seed)
-        assert found.lower <= truth * (1 + 1e-12)
-        assert truth <= found.upper
-        values = torch.linalg.svdvals(matrix) ** 2
-        assert float((values - found.lower**2).abs().min()) <= found.residual + 1e-9
-
-
-__all__ = ["NEAR_STRIP", "OVER_STRIP", "TURNED", "miss", "start_bound", "strip"]
+__all__ = ["NEAR_STRIP", "OVER_STRIP", "TURNED", "miss", "strip"]

@@ -69,6 +69,11 @@ def weight_of(bits: tuple[int, ...], alphas: list[Fraction]) -> Fraction:
     return weight
 
 
+def tangent(t: sp.Expr, at: sp.Expr, n: sp.Expr) -> sp.Expr:
+    """The tangent of t^n at a point."""
+    return at**n + n * at ** (n - 1) * (t - at)
+
+
 @claim(
     "lem-jensen-power",
     kind="lemma",
@@ -82,11 +87,16 @@ def jensen_power() -> None:
     """
     t, m = sp.symbols("t m", positive=True)
     n = 1 + sp.Symbol("n", nonnegative=True)
-    gap = t**n - (m**n + n * m ** (n - 1) * (t - m))  # above its tangent at the mean m:
+    gap = t**n - tangent(t, m, n)  # above its tangent at the mean m:
     assert sp.simplify(sp.diff(gap, t, 2)).is_nonnegative  # convex in t, so that
     assert sp.simplify(sp.diff(gap, t).subs(t, m)) == 0  # its stationary point t = m is a minimum,
     assert sp.simplify(gap.subs(t, m)) == 0  # which is 0; at t = 0 by continuity
     # and the tangent, averaged, is m^n because E(X - m) = 0
+
+
+def weighted(p: sp.Expr, value: sp.Expr) -> sp.Expr:
+    """The entry of the vector that stands for a variable: its value, times the root of its probability."""
+    return sp.sqrt(p) * value
 
 
 @claim(
@@ -103,8 +113,8 @@ def second_moment() -> None:
     """
     p, x, y = sp.Symbol("p", positive=True), sp.Symbol("x", real=True), sp.Symbol("y", real=True)
     # Cauchy and Schwarz for the vectors with entries sqrt(p) x and sqrt(p) y
-    assert (sp.sqrt(p) * x) * (sp.sqrt(p) * y) - p * x * y == 0
-    assert (sp.sqrt(p) * x) ** 2 - p * x**2 == 0
+    assert weighted(p, x) * weighted(p, y) - p * x * y == 0
+    assert weighted(p, x) ** 2 - p * x**2 == 0
     for alive in (0, 1):  # X = X 1[X != 0], and the square of an indicator is itself
         assert alive**2 == alive
     rng = random.Random(74)
@@ -118,4 +128,4 @@ def second_moment() -> None:
         assert mean**2 <= square * nonzero
 
 
-__all__ = ["ODDS", "covariance"]
+__all__ = ["ODDS", "covariance", "tangent", "weighted"]

@@ -98,6 +98,11 @@ def overpruned() -> None:
             assert case.accuracy(masks) <= case.largest_prior()
 
 
+def margin_bound(lipschitz: sp.Expr, length: sp.Expr) -> sp.Expr:
+    """The bound for |h(x)| from a Lipschitz constant and the length of x, as h(0) = 0."""
+    return lipschitz * length
+
+
 def margin_size(net: ReluNet, x: Array, masks: Masks) -> Fraction:
     """|h(x)| of the masked network."""
     return abs(Fraction(net.masked(masks)(x)))
@@ -119,6 +124,11 @@ def margins_vanish() -> None:
 
     Sparsity that makes $L$ small makes the margin small, at the same rate.
     """
+    constant, length, less, more = sp.symbols("L x s t", nonnegative=True)
+    # |h(x)| = |h(x) - h(0)| is L ||x|| less some s, and the path norm is L plus some t, under every mask; a
+    # mean keeps both inequalities, and Theorem B knows that of the path norm
+    assert (margin_bound(constant, length) - (constant * length - less)).expand().is_nonnegative
+    assert (margin_bound(constant + more, length) - margin_bound(constant, length)).expand().is_nonnegative
     rng = random.Random(78)
     for widths in ((2, 2, 2), (3, 2)):
         net = random_net(rng, widths)
@@ -134,4 +144,4 @@ def margins_vanish() -> None:
         )
 
 
-__all__ = ["Classifier", "accuracy_bound", "margin_size", "random_classifier"]
+__all__ = ["Classifier", "accuracy_bound", "margin_bound", "margin_size", "random_classifier"]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from fractions import Fraction
 
+import numpy as np
 import sympy as sp
 
 from ..claims import claim
+from ..intervals import norm_power
 from ..laws import sqrt_bounds
-from ..mask_bounds import norm_product_power
+from ..mask_bounds import all_paths, norm_product_power
 from ..mask_enumeration import all_masks, cut_off, kept_sums, mask_polynomial
 from ..masks import eta, eta_star, xi
 from ..networks import ReluNet
@@ -67,11 +70,20 @@ def all_paths_bound() -> None:
     # cut off: a term of v_u' is |W[u', u] M[u', u]| v_u, and either factor vanishes all the way down
     below, mask = sp.symbols("v M", nonnegative=True)
     assert (sp.Abs(w) * mask * below).subs(mask, 0) == (sp.Abs(w) * mask * below).subs(below, 0) == 0
+    rng = random.Random(79)
     for case, _ in random_cases():
         for masks in list(all_masks(case.shapes))[::7]:
             masked = case.net.masked(masks)
+            paths, states = (
+                all_paths(masked),
+                [np.array(rng.choices((False, True), k=n)) for n in masked.widths[1:]],
+            )
+            assert (abs(masked.gradient(tuple(states))) <= paths).all()
+            assert (paths <= all_paths(case.net)).all()
+            assert not (cut_off(masks) and paths.any())
             for q in (1, 2):
-                assert norm_product_power(masked, q=q) <= norm_product_power(case.net, q=q)
+                product = norm_product_power(masked, q=q)
+                assert norm_power(paths, q) <= product <= norm_product_power(case.net, q=q)
 
 
 @claim(
@@ -143,10 +155,10 @@ def theorem_a_plus() -> None:
 @claim(
     "thm-3-3",
     kind="theorem",
-    title="The paper's Theorem 3.3: the sparsity and robustness of nonlinear DNNs",
+    title="The paper's Theorem 3.3, false as printed, true with two repairs",
     source=PAPER,
     status="proved",
-    uses=("thm-a-recursion", "prop-eta-monotone"),
+    uses=("thm-a-recursion", "prop-eta-monotone", "cex-winner-depends-on-masks", "cex-row-sums"),
 )
 def theorem_3_3() -> None:
     r"""Let the weight matrix be represented as $W_j = W'_j \circ M_j$, in which $\{M_j[u, v]\}$ are

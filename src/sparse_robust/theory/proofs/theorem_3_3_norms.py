@@ -42,6 +42,11 @@ def largest(weight: Array, count: int) -> Array:
     return mask
 
 
+def square_gap(total: sp.Expr, squares: sp.Expr, more: sp.Expr) -> sp.Expr:
+    """The square of a sum less the sum of the squares, with one more number than in S and Q."""
+    return (total + more) ** 2 - (squares + more**2)
+
+
 def gaussian_kept(tau: sp.Expr) -> sp.Expr:
     """E(Z^2 1[|Z| > tau]) for Z ~ N(0, 1), integrated."""
     z = sp.Symbol("z", real=True)
@@ -116,11 +121,13 @@ def both_norms() -> None:
     $g \in \mathbb{R}^{n_0}$. So Theorem B bounds $\mathbb{E} L_2$ as well, and Theorems C and D, times
     $\sqrt{n_0}$, bound $\mathbb{E} L_1$.
     """
-    a, b = sp.symbols("a b", nonnegative=True)
-    # (sum |g_i|)^2 - sum g_i^2 is the sum of 2 |g_i| |g_j| over pairs, n sum g_i^2 - (sum |g_i|)^2 of
-    # squares:
-    assert sp.expand((a + b) ** 2 - (a**2 + b**2)) == 2 * a * b
-    assert sp.factor(2 * (a**2 + b**2) - (a + b) ** 2) == (a - b) ** 2
+    # One more coordinate, of absolute value a: if S^2 = Q + r for the sum S and the sum of squares Q so far,
+    total, squares, rest, a = sp.symbols("S Q r a", nonnegative=True)
+    gap = square_gap(total, squares, a).expand().subs(total**2, squares + rest)
+    assert sp.expand(gap).is_nonnegative  # the same holds with it
+    # and sum_i 1 |g_i| is at most sqrt(n) ||g||_2 by Cauchy and Schwarz for |g| and the vector of ones
+    n, i = sp.Symbol("n", integer=True, positive=True), sp.Symbol("i", integer=True)
+    assert sp.Sum(1, (i, 1, n)).doit() == n
     for case, grid in random_cases():
         for alphas in grid:
             over = case.mean(alphas)
@@ -241,4 +248,4 @@ def retraining() -> None:
     assert bound == 1 < values[2]
 
 
-__all__ = ["EVEN", "PAIR", "gaussian_kept", "largest", "spectral_norm", "spectral_squared"]
+__all__ = ["EVEN", "PAIR", "gaussian_kept", "largest", "spectral_norm", "spectral_squared", "square_gap"]

@@ -7,6 +7,8 @@ from fractions import Fraction
 from itertools import pairwise, product
 
 import sympy as sp
+from sympy.logic.boolalg import Boolean
+from sympy.logic.inference import satisfiable
 
 from ..claims import claim
 from ..mask_enumeration import all_masks, cut_off, kept_sums, mask_polynomial
@@ -49,6 +51,21 @@ def recursion(alpha: sp.Expr, below: sp.Expr, n: sp.Expr) -> sp.Expr:
     return (alpha + (1 - alpha) * below) ** n
 
 
+def still_cut_off(others: Boolean, masked: Boolean, below: Boolean) -> Boolean:
+    """Cut off from all units below: from the others, and from one more, masked or cut off itself."""
+    return sp.And(others, sp.Or(masked, below))
+
+
+def mean_of_event(alpha: sp.Expr, masked: sp.Expr, kept: sp.Expr) -> sp.Expr:
+    """The probability of an event from those given that one entry of the masks is 0, or 1."""
+    return alpha * masked + (1 - alpha) * kept
+
+
+def tautology(formula: Boolean) -> bool:
+    """Whether a formula of propositional logic is true whatever its letters stand for."""
+    return satisfiable(sp.Not(formula)) is False
+
+
 def generating(alpha: sp.Expr, alive: sp.Expr, n: sp.Expr, s: sp.Expr) -> sp.Expr:
     """E(s^r_j | r_{j-1} = alive), r_j ~ Bin(n, 1 - alpha^alive)."""
     cut = unit_cut_off(alpha, alive)
@@ -68,6 +85,14 @@ def definition() -> None:
     $j-1$, the weight from $u'$ to $u$ is masked or $u'$ is cut off. The network is cut off if all units of
     layer $d-1$ are; $\eta^*$ is the probability of that. Masking one more weight never reconnects a unit.
     """
+    # Unit by unit below u: "some path is open" grows by "the weight is kept and some path leads to u'"
+    path, kept, reached = sp.symbols("path kept reached")
+    longer = sp.Or(path, sp.And(kept, reached))
+    assert tautology(sp.Equivalent(~longer, still_cut_off(~path, ~kept, ~reached)))
+    # one more masked weight, here or below: each letter may turn true, and the formula with it
+    before, after = sp.symbols("a b c"), sp.symbols("A B C")
+    grows = sp.And(*(sp.Implies(p, q) for p, q in zip(before, after, strict=True)))
+    assert tautology(sp.Implies(grows & still_cut_off(*before), still_cut_off(*after)))
     for widths in SHAPES[:3]:
         shapes = pair_sizes(widths)
         for masks in all_masks(shapes):
@@ -196,7 +221,15 @@ def monotone() -> None:
     for variable in (x, y):  # each step grows in alpha_j and in xi_{j-1}, hence in every alpha before
         slope = sp.simplify(sp.diff(step, variable).subs({x: a, y: below}))
         assert slope.is_positive
-    # eta*: the same uniform numbers for two alphas give nested masks, and "cut off" can only come about
+    # eta*, one entry of the masks after the other: masking it can only bring "cut off" about (def-cut-off)
+    alpha, kept = sp.symbols("alpha kept")
+    more = sp.Symbol("more", nonnegative=True)
+    assert sp.diff(mean_of_event(alpha, kept + more, kept), alpha).expand().is_nonnegative
+    # alpha_j = 1 cuts all off, and what is cut off stays so; alpha_j = 0 cuts nothing off that has an input
+    r, level = sp.Symbol("r", integer=True, positive=True), sp.Symbol("level", nonnegative=True)
+    assert recursion(sp.Integer(1), level, n) == recursion(a, sp.Integer(1), n) == 1
+    assert unit_cut_off(sp.Integer(1), r) == unit_cut_off(a, sp.Integer(0)) == 1
+    assert recursion(sp.Integer(0), sp.Integer(0), n) == unit_cut_off(sp.Integer(0), r) == 0
     for widths in SHAPES:
         layers = len(widths) - 1
         for value in (eta, eta_star):
@@ -241,6 +274,9 @@ __all__ = [
     "SHAPES",
     "cut_off_polynomial",
     "generating",
+    "mean_of_event",
     "recursion",
+    "still_cut_off",
+    "tautology",
     "unit_cut_off",
 ]
