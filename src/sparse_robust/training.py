@@ -1,6 +1,7 @@
 """One training loop for R replicas under masks."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -81,6 +82,7 @@ def train(
     seeds: Sequence[int],
     stage: str,
     progress: Callable[[int], object] = lambda steps: None,
+    view: Callable[[int], AbstractContextManager[object]] = lambda step: nullcontext(),
 ) -> None:
     """Minimise each replica's mean cross-entropy in place; masked weights stay exactly zero.
 
@@ -96,6 +98,8 @@ def train(
         seeds: one per replica.
         stage: names the stream of the order, for example ``"round-3"``.
         progress: told the number of steps just done, now and then.
+        view: opened around the forward and backward pass of each step, with the number of steps done; in
+            between it may show the model other weights than those that the descent then updates.
 
     Raises:
         ValueError: if a batch is larger than the data.
@@ -121,10 +125,11 @@ def train(
     for step, index in zip(range(options.steps), orders, strict=False):
         for group in sgd.param_groups:
             group["lr"] = options.rate(step)
-        logits = model(x[index])  # [R, batch, K]
-        loss = functional.cross_entropy(logits.flatten(0, 1), y[index].flatten(), reduction="sum")
-        sgd.zero_grad()
-        (loss / options.batch_size).backward()
+        with view(step):
+            logits = model(x[index])  # [R, batch, K]
+            loss = functional.cross_entropy(logits.flatten(0, 1), y[index].flatten(), reduction="sum")
+            sgd.zero_grad()
+            (loss / options.batch_size).backward()
         for weight, mask in held:
             gradient(weight).mul_(mask)
         sgd.step()

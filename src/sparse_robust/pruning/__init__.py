@@ -1,5 +1,16 @@
-"""Which weights to keep: masks and the rules that shrink them."""
+"""Which weights to keep: masks and the rules that change them."""
 
 from .magnitude import dense_masks, kept_after, prune, prune_layers
+from .surgery import Operation, Surgery, calendar, cut_and_splice, thresholds
 
-__all__ = ["dense_masks", "kept_after", "prune", "prune_layers"]
+__all__ = [
+    "Operation",
+    "Surgery",
+    "calendar",
+    "cut_and_splice",
+    "dense_masks",
+    "kept_after",
+    "prune",
+    "prune_layers",
+    "thresholds",
+]
