@@ -139,7 +139,12 @@ MUTATIONS: list[tuple[str, object, str, Callable[..., object]]] = [
     ("cex-sampling-certificate", lipschitz_chain, "distance", lambda net, x, within: Fraction(1)),
     ("prop-pooling", lipschitz_layers.MaxPool2d, "euclidean", 1),
     ("prop-pooling-intervals", layer_intervals, "_candidates", lambda pool, bounds: first_wins(pool, bounds)),
-    ("prop-pooling-intervals", layer_intervals.Choices, "pass_on", lambda choices, bounds: bounds),
+    (
+        "prop-pooling-intervals",
+        layer_intervals.Choices,
+        "pass_on",
+        lambda choices, bounds: tuple(end * choices.live for end in bounds),
+    ),
     (
         "prop-pooling-intervals",
         layer_intervals,

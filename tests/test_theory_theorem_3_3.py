@@ -21,6 +21,7 @@ from sparse_robust.theory.mask_bounds import (
     path_norm_variance,
 )
 from sparse_robust.theory.mask_enumeration import all_masks, cut_off
+from sparse_robust.theory.mask_sampling import mean_over_masks
 from sparse_robust.theory.masks import eta, eta_star
 from sparse_robust.theory.networks import Array, ReluNet, exact_net, fractions
 from sparse_robust.theory.proofs import (
@@ -332,6 +333,12 @@ MUTATIONS = [
         mask_intervals,
         "bernstein_half_width",
         lambda row, spread, confidence: float(np.std(row)) / 3,
+    ),
+    (
+        "prop-honest-interval",
+        mask_intervals,
+        "mean_over_masks",
+        lambda net, alphas, values, norms: mean_over_masks(net, [a / 2 for a in alphas], values, norms),
     ),
     ("prop-overpruned", overpruning, "accuracy_bound", lambda cut, prior: (1 - cut) * prior),
     ("prop-margins-vanish", overpruning, "margin_bound", lambda lipschitz, length: lipschitz - length),
