@@ -294,6 +294,7 @@ MUTATIONS = [
         lambda w, count: np.arange(w.size).reshape(w.shape) < count,
     ),
     ("thm-e-magnitude", theorem_3_3_norms, "kept_energy", lambda w, m: mask_bounds.kept_energy(w, m) ** 2),
+    ("thm-e-magnitude", theorem_3_3_norms, "kept_energy", lambda w, m: abs(w * m).sum() / abs(w).sum()),
     ("cor-both-norms", theorem_3_3_norms, "square_gap", lambda s, q, a: (s - a) ** 2 - (q + a**2)),
     ("prop-gaussian-energy", theorem_3_3_norms, "gaussian_energy", lambda alpha: 1 - alpha),
     ("prop-gaussian-energy", theorem_3_3_norms, "gaussian_kept", lambda tau: sp.erfc(tau / sp.sqrt(2))),
