@@ -5,7 +5,6 @@ from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
-import pytest
 import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -76,7 +75,7 @@ def masked_nets(draw: st.DrawFn) -> tuple[AllMasks, list[Fraction]]:
 # ---------------------------------------------------------------- every inequality, exactly
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(masked_nets())
 def test_theorems_a_to_c_on_all_masks(example: tuple[AllMasks, list[Fraction]]) -> None:
     case, alphas = example
@@ -183,11 +182,6 @@ def test_counterexamples_live_in_open_sets() -> None:
 
 
 # ---------------------------------------------------------------- the registry, and wrong steps
-
-
-@pytest.mark.parametrize("label", OURS)
-def test_every_claim_passes_its_own_check(label: str) -> None:
-    assert claims.run(label).error is None
 
 
 def test_what_is_cited_is_never_fully_checked() -> None:
