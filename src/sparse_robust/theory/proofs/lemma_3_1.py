@@ -72,6 +72,7 @@ def gradient_formula() -> None:
     step = Fraction(1, 10**6)
     for net, ball in random_cases(seed=41, count=6):  # exact difference quotients, inside each region
         for region in regions(net, ball):
+            assert (net.gradient(region.pattern) == region.gradient).all()
             for i in range(len(region.gradient)):
                 moved = region.point.copy()
                 moved[i] += step

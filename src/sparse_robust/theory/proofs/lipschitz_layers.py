@@ -10,7 +10,32 @@ import torch
 
 from ..claims import claim
 from ..layer_intervals import Stage, gradient_bound, live_path_norm, sampled_gradients
-from ..linear_maps import Conv2d, Dense, MaxPool2d, layers_path_norm, spectral_norm
+from ..linear_maps import (
+    Conv2d,
+    Dense,
+    MaxPool2d,
+    layers_path_norm,
+    layers_product,
+    norm_1,
+    norm_inf,
+    spectral_norm,
+)
+
+IMAGE = (2, 6, 6)
+"""The shape of the inputs of :func:`random_stack`."""
+
+
+def random_stack(seed: int, pool: MaxPool2d) -> tuple[list[Stage], torch.Tensor, torch.Tensor]:
+    """A small convolutional network with biases, its readout, and an image."""
+    rng = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=rng, dtype=torch.float64)
+
+    conv = Stage(Conv2d(normal(3, 2, 3, 3), IMAGE, padding=1), normal(3, 1, 1), relu=True)
+    pooled = pool.apply(conv.apply(torch.zeros(1, *IMAGE, dtype=torch.float64)))[0].numel()
+    stages = [conv, Stage(pool), Stage(Dense(normal(5, pooled)), normal(5), relu=True)]
+    return stages, normal(5), normal(*IMAGE)
 
 
 @claim(
@@ -40,19 +65,19 @@ def pooling() -> None:
         gap, moved = pool.apply(images) - pool.apply(others), images - others
         assert (gap.flatten(1).abs().amax(1) <= moved.flatten(1).abs().amax(1)).all()
         assert (gap.flatten(1).norm(dim=1) <= pool.euclidean * moved.flatten(1).norm(dim=1)).all()
-
-
-def random_stack(seed: int, pool: MaxPool2d) -> tuple[list[Stage], torch.Tensor, torch.Tensor]:
-    """A small convolutional network with biases, its readout, and an image."""
-    rng = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(shape, generator=rng, dtype=torch.float64)
-
-    conv = Stage(Conv2d(normal(3, 2, 3, 3), (2, 6, 6), padding=1), normal(3, 1, 1), relu=True)
-    pooled = pool.apply(conv.apply(torch.zeros(1, 2, 6, 6, dtype=torch.float64)))[0].numel()
-    stages = [conv, Stage(pool), Stage(Dense(normal(5, pooled)), normal(5), relu=True)]
-    return stages, normal(5), normal(2, 6, 6)
+    for stride, padding in ((1, 0), (1, 1), (2, 1)):
+        kernels = torch.randn(2, 3, 3, 3, generator=rng, dtype=torch.float64)
+        conv = Conv2d(kernels, (3, 5, 5), stride, padding)
+        unit = torch.eye(75, dtype=torch.float64).reshape(75, 3, 5, 5)
+        matrix = conv.apply(unit).flatten(1).mT.abs()  # |A|, column by column
+        assert abs(norm_inf(conv) - float(matrix.sum(1).max())) < 1e-9
+        assert abs(norm_1(conv) - float(matrix.sum(0).max())) < 1e-9
+    for seed, pool in enumerate((MaxPool2d(2, 2), MaxPool2d(3, 2))):
+        stages, readout, _ = random_stack(seed, pool)
+        images = 3 * torch.randn(200, *IMAGE, generator=rng, dtype=torch.float64)
+        steepest = sampled_gradients(stages, readout, images).flatten(1).abs().sum(1).max()
+        layers = [stage.layer for stage in stages]
+        assert float(steepest) <= layers_path_norm(layers, readout) <= layers_product(layers, readout, q=1)
 
 
 @claim(
@@ -127,4 +152,4 @@ def power_iteration() -> None:
         assert float((values - found.lower**2).abs().min()) <= found.residual + 1e-9
 
 
-__all__ = ["random_stack", "start_bound"]
+__all__ = ["IMAGE", "random_stack", "start_bound"]

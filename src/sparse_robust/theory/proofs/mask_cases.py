@@ -12,12 +12,12 @@ from itertools import pairwise
 import numpy as np
 import sympy as sp
 
+from ..intervals import norm_power
 from ..laws import sqrt_bounds
-from ..lipschitz import lipschitz_power
 from ..mask_bounds import all_paths
 from ..mask_enumeration import Masks, cut_off, expectation, kept_sums, mask_polynomial, mask_shapes
 from ..networks import Array, ReluNet, exact_net, fractions
-from ..regions import Ball
+from ..regions import Ball, regions
 
 Value = Callable[[ReluNet], Fraction | int | bool]
 """A number for a masked network."""
@@ -65,7 +65,8 @@ class AllMasks:
     def _one(self, masks: Masks) -> Array:
         masked = self.net.masked(masks)
         paths = all_paths(masked)
-        l_1, l_2_squared = (lipschitz_power(masked, self.ball, q=q) for q in (1, 2))
+        gradients = [region.gradient for region in regions(masked, self.ball)]  # once, for both norms
+        l_1, l_2_squared = (max(norm_power(g, q) for g in gradients) for q in (1, 2))
         return np.array(
             [
                 l_1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import partial
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -12,7 +13,7 @@ from ..claims import claim
 from ..mask_bounds import path_norm, path_norm_bound, path_norm_variance
 from ..mask_enumeration import Masks, expectation, kept_sums, mask_shapes
 from ..mask_sampling import bernstein_half_width, draw_masks, mean_over_masks
-from ..networks import ReluNet
+from ..networks import ReluNet, float_net
 from .mask_cases import EXAMPLE, random_cases
 
 PROBABILITY = 1 / 20
@@ -98,14 +99,21 @@ def honest_interval() -> None:
     assert sp.expand((low_x + x) - mean_z - (x - b * y)) == 0
     # the range: Z - b mu lies between -b T (X = 0, PN >= T) and (1 - b) T (X = PN = T)
     assert sp.expand((1 - b) * T - (-b * T)) == T
-    shapes, alphas = mask_shapes(EXAMPLE), [0.5, 0.5]
-    truth = float(path_norm_bound(EXAMPLE, [Fraction(1, 2)] * 2))
-    for seed in range(5):
-        sample = [
-            float(path_norm(EXAMPLE.masked(draw_masks(shapes, alphas, seed=seed, draw=i)))) for i in range(40)
-        ]
-        estimate = mean_over_masks(EXAMPLE, alphas, sample, sample)
+    shapes, half = mask_shapes(EXAMPLE), [Fraction(1, 2)] * 2
+    truth = float(expectation(shapes, kept_sums(shapes, partial(response, EXAMPLE)), half))
+    rounded = float_net(EXAMPLE.weights, EXAMPLE.readout)
+    for seed in range(6):
+        draws = [draw_masks(shapes, [0.5, 0.5], seed=seed, draw=i) for i in range(500)]
+        values = [response(rounded, masks) for masks in draws]
+        norms = [path_norm(rounded.masked(masks)) for masks in draws]
+        estimate = mean_over_masks(rounded, [0.5, 0.5], values, norms)
         assert estimate.low <= truth <= estimate.high
+        assert 0 < estimate.low < estimate.high < path_norm_bound(rounded, [0.5, 0.5])  # and says something
 
 
-__all__ = ["beyond", "excess"]
+def response(net: ReluNet, masks: Masks) -> Any:
+    """|h(1, 1)| of the masked network: at most its path norm, as h(0) = 0."""
+    return abs(net.masked(masks)(np.ones(net.widths[0], dtype=int)))
+
+
+__all__ = ["beyond", "excess", "response"]

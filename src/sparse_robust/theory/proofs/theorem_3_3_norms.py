@@ -164,7 +164,8 @@ def theorem_e() -> None:
             kept = [largest(w, count) for w in net.weights]
             energies = [kept_energy(w, m) for w, m in zip(net.weights, kept, strict=True)]
             squared = norm_product_power(net, q=2)
-            for rho in energies:
+            for w, m, rho in zip(net.weights, kept, energies, strict=True):
+                assert rho * (w**2).sum() == ((w * m) ** 2).sum()
                 squared *= rho
             assert lipschitz_power(net.masked(kept), q=2) <= squared
             assert abs(energy_bound(net, kept) ** 2 - float(squared)) < 1e-9 * float(squared)
