@@ -1,11 +1,9 @@
 """Layers with a leading replica axis."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from sparse_robust.rng import stream
@@ -74,42 +72,11 @@ def one_by_one(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     The channels of a pixel lie side by side, which is the layout that CPUs convolve fastest in.
     """
     layout = torch.channels_last
-    convolve = OneChannel.apply if x.shape[2] == 1 else functional.conv2d
     rows = [
-        convolve(z.to(memory_format=layout), w.to(memory_format=layout), b)
+        functional.conv2d(z.to(memory_format=layout), w.to(memory_format=layout), b)
         for z, w, b in zip(x, weight, bias, strict=True)
     ]
     return torch.stack([row.movedim(1, -1) for row in rows]).movedim(-1, 2)
-
-
-class OneChannel(torch.autograd.Function):
-    """A convolution of one channel whose gradient with respect to its input is a matrix product and a fold.
-
-    Attacks need that gradient and training does not; the CPU library that PyTorch calls takes some three
-    times as long for it.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """``x`` [N, 1, H, W], ``weight`` [O, 1, k, k], ``bias`` [O] -> [N, O, H - k + 1, W - k + 1]."""
-        ctx.save_for_backward(x, weight)
-        return functional.conv2d(x, weight, bias)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradients with respect to input, weight and bias, those that are wanted."""
-        x, weight = ctx.saved_tensors
-        inward, *wanted = ctx.needs_input_grad
-        to_input = None
-        if inward:
-            columns = weight.flatten(1).T @ gradient.flatten(2)  # [N, k * k, places]
-            to_input = functional.fold(columns, x.shape[2:], weight.shape[2:])
-        none, one = (0, 0), (1, 1)
-        _, to_weight, to_bias = torch.ops.aten.convolution_backward(
-            *(gradient, x, weight, weight.shape[:1], one, none, one, False, none, 1), (False, *wanted)
-        )
-        return to_input, to_weight, to_bias
 
 
 def grouped(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
