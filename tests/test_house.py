@@ -23,6 +23,7 @@ FLOORS = (
     ("experiments", "check"),
     ("plots",),
     ("notebook",),
+    ("pruned",),
     ("reproduce", "bench"),
     ("__main__",),
 )

@@ -83,17 +83,20 @@ def test_activations_are_what_the_next_layer_reads(kind: str) -> None:
             torch.testing.assert_close(model.hidden_2(activations[0]).relu(), activations[1])
 
 
-def test_grouped_convolution_is_r_convolutions() -> None:
-    """The two ways of a CPU and a GPU, with their gradients."""
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("wanted", [(0, 1, 2), (0,), (1, 2), (2,)])
+def test_grouped_convolution_is_r_convolutions(channels: int, wanted: tuple[int, ...]) -> None:
+    """The two ways of a CPU and a GPU, with their gradients: all, those of attacks, those of training."""
 
     def outcome(convolve: Any) -> list[Tensor]:
         inputs = [
-            torch.rand(shape, generator=stream(2, "test/conv"), dtype=torch.float64).requires_grad_()
-            for shape in ((3, 4, 2, 7, 6), (3, 5, 2, 3, 3), (3, 5))
+            torch.rand(shape, generator=stream(2, "test/conv"), dtype=torch.float64)
+            for shape in ((3, 4, channels, 7, 6), (3, 5, channels, 3, 3), (3, 5))
         ]
+        chosen = [inputs[i].requires_grad_() for i in wanted]
         y = convolve(*inputs)
         assert y.shape == (3, 4, 5, 5, 4)
-        return [y, *torch.autograd.grad(y.square().sum(), inputs)]
+        return [y, *torch.autograd.grad(y.square().sum(), chosen)]
 
     for a, b in zip(outcome(grouped), outcome(one_by_one), strict=True):
         torch.testing.assert_close(a, b)

@@ -40,7 +40,7 @@ KEYS = {
     ("clever", "laptop"): ["2664280128ab"],
     ("clever", "paper"): ["73f222d11622"],
     ("lenet-5", "smoke"): ["f9bba347b1ba"],
-    ("lenet-5", "laptop"): ["e8eb6e2655af"],
+    ("lenet-5", "laptop"): ["1a9c87869f79"],
     ("lenet-5", "paper"): ["8640d11ec37e"],
     ("activation-sparsity", "smoke"): ["ae2640323a0a", "8db227a13406", "ce248fca1e3b"],
     ("activation-sparsity", "laptop"): [
@@ -51,7 +51,7 @@ KEYS = {
     ],
     ("activation-sparsity-lenet-5", "smoke"): ["9f9157d4ad08", "057c143d54b7"],
     ("activation-sparsity-lenet-5", "laptop"): [
-        *("2414c034cb91", "be29cb75e217", "7e774e6f686c", "45e543b2fd5b"),
+        *("8048cf4172da", "915f803548b7", "ea185b3a62a1", "50c682e6d4e8"),
     ],
     ("activation-sparsity-lenet-5", "paper"): [
         *("d2798b219689", "8492f87e4f31", "e8f245c65c69", "03295a788b93", "cab3a35fab5a"),

@@ -106,20 +106,41 @@ def sparsity_curves(curves: pd.DataFrame) -> Figure:
     Args:
         curves: columns panel, label, sparsity, mean, spread; panels and labels are drawn in their order.
     """
+    figure, axes = _curves(curves.assign(x=-np.log1p(-curves.sparsity)))
+    for axis in axes:
+        ticks = np.array([0.0, 0.5, 0.8, 0.95, 0.99, 0.998])
+        axis.set_xticks(-np.log1p(-ticks), [f"{100 * tick:g}" for tick in ticks])
+        axis.set_xlabel("weights that are zero, %")
+    return figure
+
+
+def activation_curves(curves: pd.DataFrame) -> Figure:
+    """Curves against the share of units that are zero, as :func:`sparsity_curves` otherwise.
+
+    Args:
+        curves: columns panel, label, zeros, mean, spread; what is labelled "paper" is drawn as points.
+    """
+    figure, axes = _curves(curves.assign(x=100 * curves.zeros))
+    for axis in axes:
+        axis.set_xlabel("units that are zero, %")
+    return figure
+
+
+def _curves(curves: pd.DataFrame) -> tuple[Figure, list[Axes]]:
+    """One panel beside the other against column x; what the paper prints as points without a line."""
     panels = list(dict.fromkeys(curves.panel))
     figure, axes = plt.subplots(1, len(panels), figsize=(7.0, 3.3), squeeze=False)
     for axis, panel in zip(axes[0], panels, strict=True):
         part = curves[curves.panel == panel]
         for marker, (label, curve) in zip(MARKERS, part.groupby("label", sort=False), strict=False):
-            x = -np.log1p(-curve.sparsity)
-            axis.errorbar(x, curve["mean"], curve.spread, label=label, marker=marker, markersize=3.5)
-        ticks = np.array([0.0, 0.5, 0.8, 0.95, 0.99, 0.998])
-        axis.set_xticks(-np.log1p(-ticks), [f"{100 * tick:g}" for tick in ticks])
-        axis.set_xlabel("weights that are zero, %")
+            line = {"linestyle": "none", "color": PALETTE["grey"]} if label == "paper" else {}
+            axis.errorbar(
+                curve.x, curve["mean"], curve.spread, label=label, marker=marker, markersize=3.5, **line
+            )
         axis.set_title(panel)
         axis.legend()
     plt.close(figure)
-    return figure
+    return figure, list(axes[0])
 
 
 STATUS_MARKERS = dict(zip(graph.LOOKS, "osD^vX", strict=True))
@@ -209,4 +230,12 @@ def _finished(figure: Figure, axis: Axes) -> Figure:
     return figure
 
 
-__all__ = ["PALETTE", "proof_graph", "proof_overview", "sparsity_curves", "style", "to_svg"]
+__all__ = [
+    "PALETTE",
+    "activation_curves",
+    "proof_graph",
+    "proof_overview",
+    "sparsity_curves",
+    "style",
+    "to_svg",
+]

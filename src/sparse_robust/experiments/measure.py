@@ -11,7 +11,7 @@ from torch import Tensor
 from sparse_robust import attacks, metrics
 from sparse_robust.attacks import AttackResult
 from sparse_robust.metrics import Estimate
-from sparse_robust.models import LeNet5, LeNet300100, LinearClassifier, prunable
+from sparse_robust.models import Classifier, LeNet5, LeNet300100, LinearClassifier, prunable
 from sparse_robust.types import LogitsFn
 
 from .clever import METRICS, NORMS, clever_metrics
@@ -21,8 +21,11 @@ from .stages import Arrays, Population
 BOX = (0.0, 1.0)
 """Pixels, divided by 255."""
 
-CHUNK = 1000
-"""Examples attacked at once, over all replicas: enough to fill the cores, few enough to stay in cache."""
+CHUNK, CONVOLVED = 1000, 100
+"""Examples attacked at once, over all replicas: enough to fill the cores, few enough to stay in cache.
+
+On a CPU, those of a convolutional network are fewer, as its maps are larger than the images.
+"""
 
 MetricName = tuple[str, str | None]
 """A metric and the attack that it rests on, if any."""
@@ -36,6 +39,11 @@ class Measurement:
     attack: str | None
     values: list[Estimate]
     seconds: float
+
+
+def chunk(model: Classifier, device: torch.device) -> int:
+    """How many examples to work on at once."""
+    return CONVOLVED if isinstance(model, LeNet5) and device.type == "cpu" else CHUNK
 
 
 def clean_metrics(spec: Spec) -> list[MetricName]:
@@ -71,7 +79,7 @@ def measure_clean(spec: Spec, population: Population, data: Arrays) -> Iterator[
         Estimate(share, sum(p[0].numel() for p in parameters.values()), None)
         for share in metrics.total_sparsity(parameters)
     ]
-    batches = [part.expand(replicas, -1, -1) for part in x.split(CHUNK)]
+    batches = [part.expand(replicas, -1, -1) for part in x.split(chunk(model, x.device))]
     with torch.no_grad():
         logits = torch.cat([model(batch) for batch in batches], 1)
     found["accuracy", None] = metrics.accuracy(logits, y.expand(replicas, -1))
@@ -171,7 +179,7 @@ def measure_attack(
     if attack.name == "rFGS":
         signs = attacks.random_signs(seeds, n, x_test.shape[1:]).to(x_test.device)
     correct, flipped, radius = [], [], []
-    for part in torch.arange(n).split(max(CHUNK // replicas, 1)):
+    for part in torch.arange(n).split(max(chunk(population.model, x_test.device) // replicas, 1)):
         rows = slice(int(part[0]), int(part[-1]) + 1)
         x = read(x_test[rows].expand(replicas, -1, -1), sum(BOX) / 2)
         y = y_test[rows].expand(replicas, -1)
