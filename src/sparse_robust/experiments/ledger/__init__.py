@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..statistics import complete_size, stored
 from ..store import Store
-from . import clever, lenet, linear, over_pruning
+from . import clever, lenet, linear, over_pruning, surgery
 from .claim import EmpiricalClaim, Finding
 from .rules import held_rounds
 
@@ -20,6 +20,7 @@ CLAIMS: tuple[EmpiricalClaim, ...] = (
     *lenet.CLAIMS,
     *clever.CLAIMS,
     *over_pruning.CLAIMS,
+    *surgery.CLAIMS,
 )
 
 
