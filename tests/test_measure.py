@@ -10,6 +10,7 @@ from sparse_robust import attacks, metrics
 from sparse_robust.experiments import CATALOGUE, Attack, Spec
 from sparse_robust.experiments.measure import CHUNK, clean_metrics, measure_attack, measure_clean
 from sparse_robust.experiments.stages import Arrays, Population, build
+from sparse_robust.models import prunable
 from sparse_robust.rng import stream
 
 SEEDS = (3, 1)
@@ -45,6 +46,22 @@ def test_clean_numbers_by_hand(name: str) -> None:
                 assert estimate.n == 30
                 assert estimate.value == pytest.approx(float((activations[r] == 0).double().mean()))
                 assert 0.2 < estimate.value < 0.8
+
+
+@pytest.mark.parametrize("name", ["surgery", "surgery-lenet-5"])
+def test_after_surgery_zeros_are_counted_by_layer(name: str) -> None:
+    spec, population, data = case(name)
+    with torch.no_grad():
+        for number, weight in enumerate(prunable(population.model).values(), 1):
+            weight.flatten(1)[:, : 3 * number] = 0
+            weight.flatten(1)[1, : 5 * number] = 0
+    found = {(m.metric, m.attack): m.values for m in measure_clean(spec, population, data)}
+    assert list(found) == clean_metrics(spec)
+    sizes = [weight[0].numel() for weight in prunable(population.model).values()]
+    for number, size in enumerate(sizes, 1):
+        shares = [(e.value, e.n) for e in found[f"sparsity_{number}", None]]
+        assert shares == [(3 * number / size, size), (5 * number / size, size)]
+    assert ("sparsity_1", None) not in clean_metrics(case("lenet-5")[0])
 
 
 @pytest.mark.parametrize("name", ["FGS", "rFGS", "DeepFool"])

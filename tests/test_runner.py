@@ -29,8 +29,9 @@ from sparse_robust.experiments import (
     run,
     runner,
 )
+from sparse_robust.experiments.spec import Operations
 from sparse_robust.models import LeNet5
-from sparse_robust.pruning import dense_masks, kept_after
+from sparse_robust.pruning import Surgery, dense_masks, kept_after
 from sparse_robust.training import Training, train
 
 
@@ -299,6 +300,49 @@ def test_interrupted_after_every_single_write(
     per_round = 2 + 1 + len(TINY.attacks)  # two checkpoints, clean metrics, attacks
     assert attempts == per_round * (TINY.rounds + 1)
     assert numbers(go(store)) == peaceful
+
+
+OPERATED = replace(
+    TINY,
+    rounds=3,
+    surgery=Operations(
+        Training(8, batch_size=16, lr=0.1), tuple(Surgery((c,), stop=4) for c in (0.5, 1.0, 0.5))
+    ),
+)
+
+
+@pytest.fixture
+def operated(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    """The same dense references, operated on; the third operation repeats the first."""
+    experiment = Experiment("operated", "for tests", {"smoke": (OPERATED,)}, {"smoke": (0, 1)})
+    monkeypatch.setitem(CATALOGUE, "operated", experiment)  # type: ignore[arg-type]
+    return tiny
+
+
+def test_every_operation_starts_from_the_dense_references(
+    operated: Dataset, store: Store, trained: list[tuple[int, tuple[int, ...]]]
+) -> None:
+    go(store)
+    del trained[:]
+    rows = run("operated", "smoke", device="cpu", store=store, quiet=True)
+    assert trained == [(r, (0, 1)) for r in (1, 2, 3)], "the dense references are shared, not trained again"
+    found = {(row.round, row.seed, row.metric, row.attack): row.value for row in rows}
+    for (round_, *what), value in found.items():
+        if round_ == 1:
+            assert value == found[3, *what], "an operation does not depend on those before it"
+    depths = [{found[r, seed, "sparsity", None] for seed in (0, 1)} for r in range(4)]
+    assert depths[0] == {0}
+    assert 0 < min(depths[1]) <= max(depths[1]) < min(depths[2]) < 1
+    for (round_, seed, metric, _), value in found.items():
+        if metric == "sparsity_1":
+            assert value == found[round_, seed, "sparsity", None], "there is one layer"
+    # lost after the fact: trained again from the dense references, not from the operation before
+    store.rows_path("operated", "smoke").unlink()
+    for seed in (0, 1):
+        path = store.checkpoint_path(OPERATED.checkpoint_key(2), operated.fingerprint, seed, 2)
+        path.unlink()
+    again = run("operated", "smoke", device="cpu", store=store, quiet=True)
+    assert numbers(again) == numbers(rows)
 
 
 def test_one_seed_and_then_two_equals_two_at_once(

@@ -3,6 +3,7 @@
 import inspect
 import json
 from dataclasses import MISSING, field, fields, make_dataclass, replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from sparse_robust import attacks, metrics
 from sparse_robust.experiments import CATALOGUE, PROFILES, Attack, Experiment, Profile, Spec, find
-from sparse_robust.experiments.spec import content
+from sparse_robust.experiments.spec import Operations, content
+from sparse_robust.pruning import Surgery
 from sparse_robust.training import Training
 
 ATTACKS = {
@@ -59,6 +61,12 @@ KEYS = {
     ("over-pruning", "smoke"): ["9c7028a040f5", "1683bcbe1c5a", "2fffefbb2630", "e1788319938f"],
     ("over-pruning", "laptop"): ["b45bf07b7a93", "9df9ed763ae3", "1e6d5d5ea3f4", "31872178576f"],
     ("over-pruning", "paper"): ["b45bf07b7a93", "9df9ed763ae3", "1e6d5d5ea3f4", "31872178576f"],
+    ("surgery", "smoke"): ["47ea1504c532"],
+    ("surgery", "laptop"): ["9ad096e5c5f5"],
+    ("surgery", "paper"): ["8ca533ebf365"],
+    ("surgery-lenet-5", "smoke"): ["c503f5f42363"],
+    ("surgery-lenet-5", "laptop"): ["e3b738b58b8a"],
+    ("surgery-lenet-5", "paper"): ["e2e78b44672b"],
     ("linear-training", "smoke"): ["92e290de8de4", "86a2432bd89a", "cebb3512c4e1", "e6b24357d6ca"],
     ("linear-training", "laptop"): [
         *("1a4a3240f10a", "56c3812f2ebc", "7b0fc8752b2f", "13ff12d58a16", "6aabadb7954b"),
@@ -71,6 +79,8 @@ KEYS = {
 }
 
 PAPER = CATALOGUE["linear-binary"].specs["paper"][0]
+SURGERY = Surgery((1.0,), stop=5)
+OPERATED = replace(PAPER, rounds=1, surgery=Operations(Training(steps=9), (SURGERY,)))
 
 
 def every() -> list[tuple[Experiment, Profile]]:
@@ -106,7 +116,9 @@ def test_defaults_are_frozen() -> None:
         "test_examples": None,
         "measure_every": 1,
         "weights": None,
+        "surgery": None,
     }
+    assert defaults(Surgery) == {"gamma": 1e-4, "power": 1.0, "margin": 0.1}
     options = {
         name: {
             p.name: p.default
@@ -157,6 +169,7 @@ def test_every_field_is_in_the_address() -> None:
         "test_examples": 10,
         "measure_every": 2,
         "weights": "caffe_lenet5_sparse",
+        "surgery": OPERATED.surgery,
     }
     assert set(other) == {f.name for f in fields(Spec)}, "a new field: add a value for it here"
     keys = {replace(PAPER, **{name: value}).key for name, value in other.items()}
@@ -164,8 +177,13 @@ def test_every_field_is_in_the_address() -> None:
     training |= {"gamma": 1.0, "power": 1.0, "l1": 1.0, "schedule": "constant"}  # type: ignore[dict-item]
     assert set(training) == {f.name for f in fields(Training)}
     keys |= {replace(PAPER, dense=replace(PAPER.dense, **{n: v})).key for n, v in training.items()}
+    surgery = {"strengths": (2.0,), "stop": 6, "gamma": 1.0, "power": 2.0, "margin": 0.2}
+    assert set(surgery) == {f.name for f in fields(Surgery)}
+    cuts = [Operations(Training(steps=9), (replace(SURGERY, **{n: v}),)) for n, v in surgery.items()]
+    cuts += [Operations(Training(steps=8), (SURGERY,)), Operations(Training(steps=9), (SURGERY, SURGERY))]
+    keys |= {replace(PAPER, surgery=cut).key for cut in cuts}
     keys |= {replace(PAPER, attacks=(Attack("FGS", (("eps", eps),)),)).key for eps in (0.1, 0.2)}
-    assert len(keys | {PAPER.key}) == len(other) + len(training) + 2 + 1
+    assert len(keys | {PAPER.key}) == len(other) + len(training) + len(cuts) + 2 + 1
 
 
 specs = st.builds(
@@ -200,6 +218,30 @@ def test_checkpoints_are_shared_by_specs_that_only_measure_differently() -> None
         replace(PAPER, retrain=replace(PAPER.retrain, steps=1)),
     )
     assert len({spec.training_key for spec in (PAPER, *trained)}) == len(trained) + 1
+
+
+def test_surgery_shares_the_dense_references_and_nothing_else() -> None:
+    assert OPERATED.checkpoint_key(0) == PAPER.checkpoint_key(0) == PAPER.training_key
+    assert OPERATED.checkpoint_key(1) == OPERATED.training_key != PAPER.checkpoint_key(1)
+    assert PAPER.checkpoint_key(3) == PAPER.training_key
+    assert [OPERATED.training(r).steps for r in (0, 1)] == [PAPER.dense.steps, 9]
+    assert [PAPER.training(r) for r in (0, 1)] == [PAPER.dense, PAPER.retrain]
+
+
+@pytest.mark.parametrize(("name", "net"), [("surgery", "lenet-300-100"), ("surgery-lenet-5", "lenet-5")])
+@pytest.mark.parametrize("profile", PROFILES)
+def test_surgery_is_measured_as_the_pruning_that_it_is_compared_with(
+    name: str, net: str, profile: Profile
+) -> None:
+    (spec,), (pruned,) = (find(n).specs[profile] for n in (name, net))
+    assert find(name).seeds[profile] == find(net).seeds[profile]
+    assert spec.surgery is not None
+    assert spec.rounds == len(spec.surgery.surgeries)
+    assert replace(spec, rounds=pruned.rounds, surgery=None) == pruned
+    assert spec.checkpoint_key(0) == pruned.checkpoint_key(0)
+    deep = [surgery.strengths for surgery in spec.surgery.surgeries]
+    assert all(a < b for less, more in pairwise(deep) for a, b in zip(less, more, strict=True))
+    assert all(surgery.stop < spec.surgery.training.steps for surgery in spec.surgery.surgeries)
 
 
 @given(specs, specs)

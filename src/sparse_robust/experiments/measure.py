@@ -49,6 +49,8 @@ def chunk(model: Classifier, device: torch.device) -> int:
 def clean_metrics(spec: Spec) -> list[MetricName]:
     """Every number of one replica that needs no attack."""
     common: list[MetricName] = [("accuracy", None), ("sparsity", None)]
+    if spec.surgery is not None:  # which cuts layers to different depths
+        common += [(f"sparsity_{k + 1}", None) for k in range(len(spec.surgery.surgeries[0].strengths))]
     if spec.model == "linear":
         return [*common, ("norm_ratio", None), ("r_2", "exact"), ("r_2_squared", "exact"), ("r_inf", "exact")]
     first = [("activation_sparsity_1", None)] if spec.model == "lenet-300-100" else []
@@ -74,6 +76,9 @@ def measure_clean(spec: Spec, population: Population, data: Arrays) -> Iterator[
     found: dict[MetricName, list[Estimate]] = {
         ("sparsity", None): [Estimate(share, weights, None) for share in metrics.total_sparsity(layers)]
     }
+    for k, layer in enumerate(layers.values(), 1):
+        shares = metrics.sparsity(layer)
+        found[f"sparsity_{k}", None] = [Estimate(share, layer[0].numel(), None) for share in shares]
     parameters = dict(model.named_parameters())
     found["parameter_sparsity", None] = [
         Estimate(share, sum(p[0].numel() for p in parameters.values()), None)

@@ -20,11 +20,11 @@ class Row:
         experiment: its name in the catalogue.
         spec: the content address of the spec it was computed under.
         seed: of the replica.
-        round: prunings done, 0 for the dense reference.
+        round: prunings done, or which surgery was done; 0 for the dense reference.
         sparsity: exact fraction of zero weights.
         metric: accuracy, sparsity, norm_ratio, r_inf, r_2, r_2_squared or failures; activation_sparsity at
             the input of the last layer, activation_sparsity_1 after the first hidden one;
-            parameter_sparsity counts weights and biases.
+            parameter_sparsity counts weights and biases; sparsity_1, sparsity_2, ... those of the layers.
         attack: FGS, rFGS, DeepFool, C&W, or exact for a closed form; CLEVER l_2 and CLEVER l_inf for the
             metrics of :func:`.clever.clever_metrics`; None where no attack is involved.
         value: the number; infinity (stored as null) where an attack failed.

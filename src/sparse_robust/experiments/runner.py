@@ -119,19 +119,23 @@ class Run:
         return tqdm(total=total, desc=name, leave=False, disable=self.quiet or None, delay=1)
 
     def reach(self, round_: int, population: Population, data: Arrays) -> Population:
-        """The replicas after ``round_``: published, from checkpoints, or from those of the round before."""
+        """The replicas after ``round_``: published, from checkpoints, or from those of the round before.
+
+        Surgery always starts from those of round 0.
+        """
         if round_ == 0 and self.spec.weights is not None:
             return published(self.spec, self.seeds, self.device, self.root)
+        key = self.spec.checkpoint_key(round_)
         paths = [
-            self.store.checkpoint_path(self.spec.training_key, self.dataset.fingerprint, seed, round_)
-            for seed in self.seeds
+            self.store.checkpoint_path(key, self.dataset.fingerprint, seed, round_) for seed in self.seeds
         ]
         if all(path.exists() for path in paths):
             like = population.split()[0]
             states = [self.store.load_checkpoint(path, like) for path in paths]
             return join(self.spec, self.seeds, states, self.device)
-        options = self.spec.dense if round_ == 0 else self.spec.retrain
-        with self.bar(options.steps, f"round {round_}, training") as bar:
+        if round_ > 0 and self.spec.surgery is not None:
+            population = self.reach(0, build(self.spec, self.seeds, self.device), data)
+        with self.bar(self.spec.training(round_).steps, f"round {round_}, training") as bar:
             population = advance(self.spec, population, data, self.seeds, round_, bar.update)
         for path, state in zip(paths, population.split(), strict=True):
             if not path.exists():

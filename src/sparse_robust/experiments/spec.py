@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal
 
+from sparse_robust.pruning import Surgery
 from sparse_robust.training import Training
 
 ModelName = Literal["linear", "lenet-300-100", "lenet-5"]
@@ -28,6 +29,20 @@ class Attack:
 
 
 @dataclass(frozen=True)
+class Operations:
+    """Dynamic network surgery on the dense references, instead of progressive pruning.
+
+    Attributes:
+        training: of the references during surgery and, with the masks as they are then, after it.
+        surgeries: one for each round. Each starts from the dense references, on the same order of examples
+            and by the same calendar, so that rounds differ in how deep they cut alone.
+    """
+
+    training: Training
+    surgeries: tuple[Surgery, ...]
+
+
+@dataclass(frozen=True)
 class Spec:
     """Train, prune round by round, attack after every round.
 
@@ -45,6 +60,7 @@ class Spec:
         measure_every: measure after every so many rounds only, from round 0 on.
         weights: a published model (:data:`~sparse_robust.data.PUBLISHED`) to take as it is after round 0,
             instead of training dense references; every seed has the same.
+        surgery: operations that take the place of pruning and retraining, one for each round.
     """
 
     model: ModelName
@@ -59,6 +75,7 @@ class Spec:
     test_examples: int | None = field(default=None)
     measure_every: int = field(default=1)
     weights: str | None = field(default=None)
+    surgery: Operations | None = field(default=None)
 
     @property
     def rho(self) -> Fraction:
@@ -69,6 +86,12 @@ class Spec:
     def measured(self) -> range:
         """The rounds after which everything is measured."""
         return range(0, self.rounds + 1, self.measure_every)
+
+    def training(self, round_: int) -> Training:
+        """How the models of a round are trained."""
+        if round_ == 0:
+            return self.dense
+        return self.retrain if self.surgery is None else self.surgery.training
 
     @property
     def key(self) -> str:
@@ -86,6 +109,10 @@ class Spec:
             f.name: f.default for f in fields(self) if f.name in ("eps", "test_examples", "measure_every")
         }
         return replace(self, rounds=0, attacks=(), **blank).key
+
+    def checkpoint_key(self, round_: int) -> str:
+        """The address of the checkpoints of a round; dense references are shared by surgery and pruning."""
+        return (replace(self, surgery=None) if round_ == 0 else self).training_key
 
 
 def content(value: Any) -> Any:

@@ -18,7 +18,7 @@ from sparse_robust.data import (
     select_classes,
 )
 from sparse_robust.models import Classifier, LeNet5, LeNet300100, LinearClassifier, prunable
-from sparse_robust.pruning import dense_masks, prune_layers
+from sparse_robust.pruning import Operation, dense_masks, prune_layers
 from sparse_robust.training import train
 
 from .spec import Spec
@@ -110,19 +110,18 @@ def join(
 def advance(
     spec: Spec, population: Population, data: Arrays, seeds: Sequence[int], round_: int, progress: Any
 ) -> Population:
-    """Train the dense references (round 0), or prune once and retrain (rounds 1 to m), in place."""
+    """Train the dense references (round 0), or prune once and retrain (rounds 1 to m), in place.
+
+    With surgery, rounds 1 to m are operations, and ``population`` are the dense references for each.
+    """
     model, masks = population.model, population.masks
+    examples, options = (data.x_train, data.y_train), spec.training(round_)
+    if round_ > 0 and spec.surgery is not None:
+        surgery = spec.surgery.surgeries[round_ - 1]
+        operation = Operation(model, surgery, seeds=seeds, stage="surgery")
+        train(model, {}, *examples, options, seeds=seeds, stage="surgery", progress=progress, view=operation)
+        return Population(model, operation.close())
     if round_ > 0:
         masks = prune_layers(model, masks, spec.rho)
-    options = spec.dense if round_ == 0 else spec.retrain
-    train(
-        model,
-        masks,
-        data.x_train,
-        data.y_train,
-        options,
-        seeds=seeds,
-        stage=f"round-{round_}",
-        progress=progress,
-    )
+    train(model, masks, *examples, options, seeds=seeds, stage=f"round-{round_}", progress=progress)
     return Population(model, masks)

@@ -120,6 +120,27 @@ def summary(table: pd.DataFrame, metric: str, attack: str = "") -> pd.DataFrame:
     )
 
 
+def at_sparsity(table: pd.DataFrame, metric: str, attack: str, sparsity: float) -> pd.Series:
+    """One number of every seed at a sparsity between those of two rounds.
+
+    Interpolated linearly in log(1 - sparsity), in which rounds of progressive pruning are equally far apart.
+    Not a number where an attack failed in one of the two rounds.
+
+    Raises:
+        ValueError: if the sparsity is beyond that of the last round.
+    """
+    values = per_seed(table, metric, attack).replace(np.inf, np.nan)
+    where = -np.log1p(-table.groupby("round").sparsity.mean().loc[values.index].to_numpy())
+    if not 0 <= -np.log1p(-sparsity) <= where[-1]:
+        raise ValueError(
+            f"sparsity {sparsity} is not between 0 and {-np.expm1(-where[-1])} of the last round"
+        )
+    after = max(int(np.searchsorted(where, -np.log1p(-sparsity))), 1)
+    share = (-np.log1p(-sparsity) - where[after - 1]) / (where[after] - where[after - 1])
+    low, high = values.iloc[after - 1], values.iloc[after]
+    return low if share == 0 else high if share == 1 else (1 - share) * low + share * high
+
+
 @dataclass(frozen=True)
 class Paired:
     """A difference over the same seeds.
@@ -170,6 +191,7 @@ def paired(values: pd.DataFrame, before: int, after: int) -> Paired:
 __all__ = [
     "PUBLISHED",
     "Paired",
+    "at_sparsity",
     "complete_size",
     "frame",
     "paired",

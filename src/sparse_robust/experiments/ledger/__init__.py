@@ -14,7 +14,7 @@ import pandas as pd
 
 from ..statistics import complete_size, scale_of, stored
 from ..store import Store
-from . import activation, clever, lenet, linear, over_pruning
+from . import activation, clever, lenet, linear, over_pruning, surgery
 from .claim import EmpiricalClaim, Finding, Verdict
 from .rules import held_rounds
 
@@ -24,6 +24,7 @@ CLAIMS: tuple[EmpiricalClaim, ...] = (
     *activation.CLAIMS,
     *clever.CLAIMS,
     *over_pruning.CLAIMS,
+    *surgery.CLAIMS,
 )
 
 
