@@ -29,6 +29,11 @@ class Training:
             nothing any more is silent only if its bias is 0 too. After each step every parameter shrinks
             by rate * l1 / (1 - momentum), which is how far the penalty's slope would drive it, and stays
             at exactly 0 where it arrives there; with the slope itself it would rattle around 0.
+        nesterov: look ahead of the heavy ball.
+        warmup: steps over which the ``linear`` schedule rises to lr before it falls to 0.
+        augment: how many pixels an image may be shifted, and whether it may be mirrored (0: neither).
+        bfloat16: compute logits and gradients in half precision. This and ``augment`` are for images in
+            colour, and need an objective (:func:`~.images.objective`).
     """
 
     steps: int
@@ -40,12 +45,18 @@ class Training:
     gamma: float = 0.0
     power: float = 0.0
     l1: float = 0.0
+    nesterov: bool = False
+    warmup: int = 0
+    augment: int = 0
+    bfloat16: bool = False
 
     def rate(self, step: int) -> float:
         """The learning rate after ``step`` steps."""
         match self.schedule:
             case "constant":
                 return self.lr
+            case "linear" if self.warmup:
+                return self.lr * min((step + 1) / self.warmup, (self.steps - step) / (self.steps - self.warmup))
             case "linear":
                 return self.lr * (1 - step / self.steps)
             case "inv":
@@ -81,6 +92,7 @@ def train(
     seeds: Sequence[int],
     stage: str,
     progress: Callable[[int], object] = lambda steps: None,
+    objective: Callable[[Tensor], Tensor] | None = None,
 ) -> None:
     """Minimise each replica's mean cross-entropy in place; masked weights stay exactly zero.
 
@@ -96,11 +108,15 @@ def train(
         seeds: one per replica.
         stage: names the stream of the order, for example ``"round-3"``.
         progress: told the number of steps just done, now and then.
+        objective: the summed loss of the batches with indices [R, batch], instead of the cross-entropy of
+            ``x`` as it is.
 
     Raises:
-        ValueError: if a batch is larger than the data.
+        ValueError: if a batch is larger than the data, or the options need an objective.
         FloatingPointError: if a weight stops being finite; the remedy is a smaller learning rate.
     """
+    if objective is None and (options.augment or options.bfloat16):
+        raise ValueError("augment and bfloat16 need an objective, see sparse_robust.images")
     parameters = dict(model.named_parameters())
     held = [
         (parameters[name], mask.to(parameters[name].dtype)) for name, mask in masks.items() if not mask.all()
@@ -114,15 +130,20 @@ def train(
         {"params": decayed, "weight_decay": options.weight_decay},
         {"params": free},
     ]
-    sgd = torch.optim.SGD(groups, lr=options.lr, momentum=options.momentum, fused=True)
+    sgd = torch.optim.SGD(
+        groups, lr=options.lr, momentum=options.momentum, nesterov=options.nesterov, fused=True
+    )
     model.train()
     report = 100
     orders = batches(seeds, f"order/{stage}", len(x), options.batch_size, x.device)
     for step, index in zip(range(options.steps), orders, strict=False):
         for group in sgd.param_groups:
             group["lr"] = options.rate(step)
-        logits = model(x[index])  # [R, batch, K]
-        loss = functional.cross_entropy(logits.flatten(0, 1), y[index].flatten(), reduction="sum")
+        if objective is None:
+            logits = model(x[index])  # [R, batch, K]
+            loss = functional.cross_entropy(logits.flatten(0, 1), y[index].flatten(), reduction="sum")
+        else:
+            loss = objective(index)
         sgd.zero_grad()
         (loss / options.batch_size).backward()
         for weight, mask in held:

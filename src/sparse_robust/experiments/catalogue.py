@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from sparse_robust.training import Training
 
+from .image_specs import image_specs
 from .spec import Attack, Spec
 
 Profile = Literal["smoke", "laptop", "paper"]
@@ -19,7 +20,8 @@ class Experiment:
     Attributes:
         name: as the command line and the result files spell it.
         title: what it is, in a line.
-        specs: for each profile, the variants to run; most experiments have one.
+        specs: for each profile, the variants to run; most experiments have one. What no laptop can do has no
+            profile of that name.
         seeds: for each profile, the default seeds.
     """
 
@@ -306,6 +308,13 @@ def _over_pruning() -> Experiment:
     )
 
 
+def _images(name: Literal["vgg", "resnet-32"], title: str) -> Experiment:
+    """A network for CIFAR-10; there is no ``laptop``, which it would keep busy for weeks."""
+    return Experiment(
+        name, title, specs=image_specs(name), seeds={"smoke": (0, 1), "paper": tuple(range(10))}
+    )
+
+
 CATALOGUE: Mapping[str, Experiment] = {
     e.name: e
     for e in (
@@ -325,6 +334,8 @@ CATALOGUE: Mapping[str, Experiment] = {
         _lenet_5(),
         _over_pruning(),
         _activation_sparsity(),
+        _images("vgg", "Figure 2 (e-f): the VGG-like net on CIFAR-10"),
+        _images("resnet-32", "Figure 2 (g-h): ResNet-32 on CIFAR-10"),
     )
 }
 

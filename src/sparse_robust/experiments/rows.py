@@ -24,7 +24,9 @@ class Row:
         sparsity: exact fraction of zero weights.
         metric: accuracy, sparsity, norm_ratio, r_inf, r_2, r_2_squared or failures; activation_sparsity at
             the input of the last layer, activation_sparsity_1 after the first hidden one;
-            parameter_sparsity counts weights and biases.
+            parameter_sparsity counts weights and biases; training_seconds is how long the last training
+            took; r_2_first_step, r_2_squared_first_step and failures_class_0, 1, ... as in
+            :mod:`.resisted`.
         attack: FGS, rFGS, DeepFool, C&W, or exact for a closed form; CLEVER l_2 and CLEVER l_inf for the
             metrics of :func:`.clever.clever_metrics`; None where no attack is involved.
         value: the number; infinity (stored as null) where an attack failed.
