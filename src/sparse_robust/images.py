@@ -105,7 +105,7 @@ def batch_loss(
     noise: Tensor,
     half: bool,
 ) -> Tensor:
-    """The summed cross-entropy of a batch over all replicas, in float32; with ``half`` the model in bfloat16."""
+    """The summed cross-entropy of a batch over all replicas; with ``half`` the model is in bfloat16."""
     images = (x[index] if moves is None else moved(x, index, moves)) / 255
     with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
         logits = model(images, noise)
@@ -127,6 +127,7 @@ def objective(
     seeds: Sequence[int],
     stage: str,
     dropout: float = 1.0,
+    compiled: bool | None = None,
 ) -> Callable[[Tensor], Tensor]:
     """The loss that :func:`~.training.train` minimises, as a function of the batch's indices [R, batch].
 
@@ -138,10 +139,11 @@ def objective(
         seeds: one per replica.
         stage: names the streams of moves and dropout.
         dropout: the share of the architecture's dropout probabilities to use.
+        compiled: whether to compile; None for on a GPU.
     """
     model.use_dropout(dropout)
     drawn = draws(seeds, stage, len(x), options.batch_size, options.augment, x.device)
-    loss = compiled_loss() if x.is_cuda else batch_loss
+    loss = compiled_loss() if (x.is_cuda if compiled is None else compiled) else batch_loss
 
     def value(index: Tensor) -> Tensor:
         moves, noise = next(drawn)

@@ -56,7 +56,9 @@ class Training:
             case "constant":
                 return self.lr
             case "linear" if self.warmup:
-                return self.lr * min((step + 1) / self.warmup, (self.steps - step) / (self.steps - self.warmup))
+                return self.lr * min(
+                    (step + 1) / self.warmup, (self.steps - step) / (self.steps - self.warmup)
+                )
             case "linear":
                 return self.lr * (1 - step / self.steps)
             case "inv":

@@ -55,8 +55,8 @@ ORIGINAL = CIFAR10.name
 RECODED = "CIFAR-10, JPEG q75 re-encoding"
 UNKNOWN = "images in the layout of CIFAR-10, of unknown provenance"
 
-KNOWN: Mapping[str, str] = {"FINGERPRINT": RECODED}
-"""By fingerprint. A JPEG decoder may round otherwise than the one (libjpeg-turbo) this was taken from."""
+KNOWN: Mapping[str, str] = {"dba19f493035": RECODED}
+"""By fingerprint. The re-encoding was decoded with Pillow 13.0; another decoder may round otherwise."""
 
 CHANNEL_SUMS = (6_415_714_204, 6_295_060_180, 5_829_907_619)
 """Of the red, green and blue bytes of the original training images: 51,200,000 times the means that are in

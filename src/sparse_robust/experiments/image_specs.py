@@ -72,16 +72,16 @@ def image_specs(
     smoke = replace(
         paper,
         data="made-images",
-        dense=replace(brief, steps=24),
-        retrain=replace(brief, steps=6),
-        rounds=2,
+        dense=replace(brief, steps=16),
+        retrain=replace(brief, steps=4),
+        rounds=1,
         attacks=(
             Attack("FGS"),
             Attack("rFGS"),
-            Attack("DeepFool", (("overshoot", 0.02),), 6),
-            Attack("C&W", (("lr", 0.2), ("searches", 2), ("steps", 12)), 3),
+            Attack("DeepFool", (("overshoot", 0.02),), 4),
+            Attack("C&W", (("lr", 0.2), ("searches", 2), ("steps", 10)), 2),
         ),
-        test_examples=20,
+        test_examples=10,
         narrow=_NARROW[model],
     )
     return {"smoke": (smoke,), "paper": (paper,)}

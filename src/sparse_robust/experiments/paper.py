@@ -44,6 +44,8 @@ PAPER: Mapping[str, PaperNumber] = {
     "lenet-5-accuracy": PaperNumber(0.9911, 0.0004, "section 4.2", percent=True),
     "lenet-5-rinf-dense": PaperNumber(0.7388, 0.0188, _TABLE_1),
     "lenet-5-r2-dense": PaperNumber(2.7831, 0.1490, _TABLE_1),
+    "vgg-accuracy": PaperNumber(0.9301, None, "section 4.2", percent=True),
+    "resnet-32-accuracy": PaperNumber(0.9289, None, "section 4.2", percent=True),
 }
 
 

@@ -7,7 +7,6 @@ example on which DeepFool fails is infinitely far away, or as far as the first i
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from sparse_robust import attacks, metrics
@@ -50,7 +49,9 @@ def first_steps(
     return radius
 
 
-def resisted(radius: Tensor, flipped: Tensor, correct: Tensor, y: Tensor, classes: int) -> dict[str, list[Estimate]]:
+def resisted(
+    radius: Tensor, flipped: Tensor, correct: Tensor, y: Tensor, classes: int
+) -> dict[str, list[Estimate]]:
     """r_2 with first steps for failures, and how many failures there are in each class.
 
     Args:

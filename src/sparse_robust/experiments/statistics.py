@@ -34,6 +34,11 @@ def _scale(profile: str) -> Profile:
     return find_profile("paper" if profile == "published" else profile)
 
 
+def has_profile(name: str, profile: str) -> bool:
+    """Whether the experiment can be run, or published, at this scale."""
+    return _scale(profile) in find(name).specs
+
+
 def stored(name: str, profile: str, store: Store | None = None) -> pd.DataFrame:
     """What is stored of an experiment under its present specs; empty if nothing is.
 
@@ -135,4 +140,14 @@ def paired(values: pd.DataFrame, before: int, after: int) -> Paired:
     )
 
 
-__all__ = ["Paired", "complete_size", "frame", "paired", "per_seed", "stored", "summary", "with_training"]
+__all__ = [
+    "Paired",
+    "complete_size",
+    "frame",
+    "has_profile",
+    "paired",
+    "per_seed",
+    "stored",
+    "summary",
+    "with_training",
+]

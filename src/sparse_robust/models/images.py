@@ -23,7 +23,7 @@ _VGG: tuple[tuple[int, float | str | None], ...] = (
 
 
 class ImageClassifier(nn.Module):
-    """R classifiers of 32 x 32 colour images in [0, 1], ``[R, N, *D] -> [R, N, K]`` with *D = (3, 32, 32) or flat.
+    """R classifiers of 32 x 32 colour images in [0, 1], ``[R, N, *D] -> [R, N, K]``; *D may be flat.
 
     Attributes:
         training_seconds: [R], how long the last stage of training took, for each replica.

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ..statistics import complete_size, stored
+from ..statistics import complete_size, has_profile, stored
 from ..store import Store
-from . import clever, lenet, linear, over_pruning
+from . import cifar, clever, lenet, linear, over_pruning
 from .claim import EmpiricalClaim, Finding
 from .rules import held_rounds
 
 CLAIMS: tuple[EmpiricalClaim, ...] = (
     *linear.CLAIMS,
     *lenet.CLAIMS,
+    *cifar.CLAIMS,
     *clever.CLAIMS,
     *over_pruning.CLAIMS,
 )
@@ -28,6 +29,9 @@ def findings(profile: str, store: Store | None = None) -> dict[str, Finding]:
     tables: dict[str, pd.DataFrame] = {}
     found = {}
     for claim in CLAIMS:
+        if not has_profile(claim.experiment, profile):
+            found[claim.name] = Finding("", "not run", "needs PROFILE=paper")
+            continue
         if claim.experiment not in tables:
             tables[claim.experiment] = stored(claim.experiment, profile, store)
         table = tables[claim.experiment]
