@@ -152,11 +152,12 @@ def test_the_cost_of_an_unknown_attack_is_not_guessed() -> None:
 def test_run_times_count_every_measurement_once(tmp_path: Path) -> None:
     """Made rows of a second each: 170 models; training_seconds is what its value says."""
     store = Store(tmp_path / "results", tmp_path / "cache")
-    assert run_times(store).empty
-    assert ("vgg", "paper") in not_run(store)
+    assert run_times(store=store).empty
+    assert ("vgg", "paper") in not_run(store=store)
     rows = [replace(r, value=5.0) if r.metric == "training_seconds" else r for r in made_rows("vgg")]
     store.add_rows("vgg", "paper", rows)
-    table = run_times(store)
+    assert run_times(("smoke", "laptop"), store).empty
+    table = run_times(store=store)
     assert set(table.experiment) == {"vgg"}
     assert set(table.device) == {"a GPU"}
     assert (table.seeds.unique().tolist(), table.models.unique().tolist()) == ([10], [170])
@@ -164,9 +165,10 @@ def test_run_times_count_every_measurement_once(tmp_path: Path) -> None:
         "training": 850.0,
         **dict.fromkeys(("no attack", "FGS", "rFGS", "DeepFool", "C&W"), 170.0),
     }
-    assert ("vgg", "paper") not in not_run(store)
-    assert ("resnet-32", "paper") in not_run(store)
-    assert not any(profile == "smoke" for _, profile in not_run(store))
+    assert ("vgg", "paper") not in not_run(store=store)
+    assert ("resnet-32", "paper") in not_run(("paper",), store)
+    assert {profile for _, profile in not_run(("laptop",), store)} == {"laptop"}
+    assert ("vgg", "laptop") not in not_run(("laptop",), store), "there is no such profile"
 
 
 def test_the_benchmark_prints_a_line_for_each_way(capsys: pytest.CaptureFixture[str]) -> None:

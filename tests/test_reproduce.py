@@ -8,6 +8,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from sparse_robust import reproduce
 from sparse_robust.data import MissingDataError, MissingModelError
+from sparse_robust.experiments import find
 
 END = "2026-01-01T00:00:00+00:00"
 
@@ -157,6 +158,7 @@ def test_one_failed_chapter_does_not_stop_the_others(tmp_path: Path, monkeypatch
         return "code cell 1 raised ValueError: no" if source.stem == "intro" else None
 
     monkeypatch.setattr(reproduce, "repository", lambda: root)
+    monkeypatch.setattr(reproduce, "CATALOGUE", {"linear-training": find("linear-training")})
     monkeypatch.setattr(reproduce, "execute", execute)
     monkeypatch.setattr(reproduce, "build", lambda root, staged: True)
     monkeypatch.setattr("sparse_robust.experiments.ledger.table", lambda profile: f"table for {profile}")

@@ -278,7 +278,7 @@ def test_paper_profile_on_cifar_10(name: str) -> None:
     assert (spec.dense_ends, spec.narrow, spec.test_examples) == (True, 1, None)
     assert [attack.name for attack in spec.attacks] == list(ATTACKS)
     passes = [training.steps * training.batch_size / 50_000 for training in (spec.dense, spec.retrain)]
-    assert 16 * passes[1] > passes[0]
+    assert 0.75 < 16 * passes[1] / passes[0] < 1.25
     (smoke,) = find(name).specs["smoke"]
     assert (smoke.data, smoke.dense_ends) == ("made-images", True)
     assert smoke.one_by_one

@@ -93,7 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-__all__ = ["attack_speed", "main", "train_speed"]
+__all__ = ["attack_speed", "main", "seconds", "train_speed"]
 
 if __name__ == "__main__":
     sys.exit(main())

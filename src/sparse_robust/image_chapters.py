@@ -6,7 +6,7 @@ from sparse_robust.data import MissingDataError
 from sparse_robust.experiments import Spec, find, find_profile
 from sparse_robust.experiments.budget import NETS, layers
 from sparse_robust.experiments.ledger.cifar import with_first_steps
-from sparse_robust.experiments.statistics import has_profile, per_seed, stored, summary
+from sparse_robust.experiments.statistics import complete_size, has_profile, per_seed, stored, summary
 from sparse_robust.notebook import load_rows
 from sparse_robust.pruning import kept_after
 from sparse_robust.training import Training
@@ -28,7 +28,9 @@ def rows_of(name: str, profile: str, device: str = "cpu") -> tuple[pd.DataFrame,
     """
     if profile == "published" or not has_profile(name, profile):
         table = stored(name, "published")
-        told = "published rows" if len(table) else f"not run: no rows of {name!r} are published"
+        told = f"not run: no rows of {name!r} are published"
+        if len(table):
+            told = f"published: {len(table)} of {complete_size(table, name, 'published')} rows"
     else:
         try:
             table, told = load_rows(name, profile, device), f"rows of profile {profile!r}"
@@ -133,7 +135,7 @@ def numbers(rows: pd.DataFrame, linf: str, l2: str) -> str:
 
 
 def failures(rows: pd.DataFrame) -> str:
-    """Where DeepFool fails: on how many images, for how many seeds, of which classes, and what r_2 is then."""
+    """Where DeepFool fails: on how many images, for how many seeds, of which classes; r_2 both ways."""
     failed = per_seed(rows, "failures", "DeepFool")
     kinds = sorted(m for m in set(rows.metric) if m.startswith("failures_class_"))
     n = rows[(rows.metric == "failures") & (rows.attack == "DeepFool")].n.max()
@@ -154,6 +156,7 @@ def failures(rows: pd.DataFrame) -> str:
 __all__ = [
     "architecture",
     "curves",
+    "descent",
     "failures",
     "numbers",
     "protocol",

@@ -153,4 +153,4 @@ def objective(
     return value
 
 
-__all__ = ["batch_loss", "draws", "moved", "objective", "reflected"]
+__all__ = ["batch_loss", "compiled_loss", "draws", "moved", "objective", "reflected"]

@@ -4,8 +4,8 @@ The paper names the networks, ten references each, their accuracy, the progressi
 last layers dense, and no more. So how they are trained is our choice, made for speed: Nesterov momentum with
 a rate that rises and falls linearly, large batches in bfloat16, crops and mirror images. Labels are not
 smoothed, as that would change the very margins that are measured. After each pruning the survivors are
-trained for three passes over the data, so that all sixteen rounds together exceed the dense training; each
-round repeats its policy at half the rate.
+trained for three passes over the data, so that all sixteen rounds together are about as long as the dense
+training; each round repeats its policy at half the rate.
 """
 
 from collections.abc import Mapping

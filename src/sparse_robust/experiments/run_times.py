@@ -6,9 +6,11 @@ sum over seeds is wall time again. The training of earlier experiments was not t
 long measuring took. Rows of the networks for CIFAR-10 have the training too, as ``training_seconds``.
 """
 
+from collections.abc import Sequence
+
 import pandas as pd
 
-from .catalogue import CATALOGUE, PROFILES
+from .catalogue import CATALOGUE, PROFILES, Profile
 from .rows import Row
 from .statistics import frame
 from .store import Store
@@ -30,12 +32,12 @@ def measured(rows: list[Row]) -> pd.DataFrame:
     return pd.concat([trained, once]).groupby(["device", "what"], as_index=False, sort=False).seconds.sum()
 
 
-def run_times(store: Store | None = None) -> pd.DataFrame:
-    """Every stored run of the catalogue: experiment, profile, device, seeds, models, what, seconds."""
+def run_times(profiles: Sequence[Profile] = PROFILES, store: Store | None = None) -> pd.DataFrame:
+    """Every stored run of these profiles: experiment, profile, device, seeds, models, what, seconds."""
     store = store or Store.default()
     parts = []
     for name, experiment in CATALOGUE.items():
-        for profile in PROFILES:
+        for profile in profiles:
             keys = {spec.key for spec in experiment.specs.get(profile, ())}
             rows = [row for row in store.rows(name, profile) if row.spec in keys]
             if rows:
@@ -48,14 +50,14 @@ def run_times(store: Store | None = None) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def not_run(store: Store | None = None) -> list[tuple[str, str]]:
-    """Experiment and profile of everything in the catalogue that has no rows, ``smoke`` aside."""
+def not_run(profiles: Sequence[Profile] = PROFILES, store: Store | None = None) -> list[tuple[str, str]]:
+    """Experiment and profile of everything in the catalogue that has no rows of these profiles."""
     store = store or Store.default()
     return [
         (name, profile)
         for name, experiment in CATALOGUE.items()
-        for profile in experiment.specs
-        if profile != "smoke"
+        for profile in profiles
+        if profile in experiment.specs
         and not {row.spec for row in store.rows(name, profile)} & {s.key for s in experiment.specs[profile]}
     ]
 
