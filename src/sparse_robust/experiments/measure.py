@@ -1,5 +1,6 @@
 """The measurements of one experiment, after each round: with and without attacks."""
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -169,6 +170,12 @@ def attacked_model(population: Population) -> tuple[LogitsFn, Callable[[Tensor, 
     return small, read
 
 
+@functools.lru_cache(maxsize=1)
+def random_signs(seeds: tuple[int, ...], examples: int, shape: tuple[int, ...]) -> Tensor:
+    """The signs of rFGS, which are the same after every round: kept, as drawing them takes a while."""
+    return attacks.random_signs(seeds, examples, shape)
+
+
 def measure_attack(
     spec: Spec, attack: Attack, population: Population, data: Arrays, seeds: Sequence[int], progress: Any
 ) -> Iterator[Measurement]:
@@ -186,7 +193,7 @@ def measure_attack(
     replicas, n = len(seeds), len(y_test)
     signs = None
     if attack.name == "rFGS":
-        signs = attacks.random_signs(seeds, n, x_test.shape[1:]).to(x_test.device)
+        signs = random_signs(tuple(seeds), n, tuple(x_test.shape[1:])).to(x_test.device)
     correct, flipped, radius, traced = [], [], [], []
     for part in torch.arange(n).split(max(CHUNK // replicas, 1)):
         rows = slice(int(part[0]), int(part[-1]) + 1)
