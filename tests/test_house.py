@@ -19,12 +19,12 @@ FLOORS = (
     ("types", "rng", "__init__"),
     ("data", "models", "theory"),
     ("training", "pruning", "attacks"),
-    ("metrics",),
+    ("metrics", "images"),
     ("experiments", "check"),
     ("plots",),
     ("notebook",),
-    ("pruned",),
-    ("reproduce", "bench"),
+    ("pruned", "image_chapters"),
+    ("reproduce", "bench", "bench_images"),
     ("__main__",),
 )
 """A module imports from the floors below its own, and from its own room."""

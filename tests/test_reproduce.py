@@ -7,7 +7,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from sparse_robust import reproduce
-from sparse_robust.data import MissingModelError
+from sparse_robust.data import MissingDataError, MissingModelError
+from sparse_robust.experiments import find
 
 END = "2026-01-01T00:00:00+00:00"
 
@@ -157,6 +158,7 @@ def test_one_failed_chapter_does_not_stop_the_others(tmp_path: Path, monkeypatch
         return "code cell 1 raised ValueError: no" if source.stem == "intro" else None
 
     monkeypatch.setattr(reproduce, "repository", lambda: root)
+    monkeypatch.setattr(reproduce, "CATALOGUE", {"linear-training": find("linear-training")})
     monkeypatch.setattr(reproduce, "execute", execute)
     monkeypatch.setattr(reproduce, "build", lambda root, staged: True)
     monkeypatch.setattr("sparse_robust.experiments.ledger.table", lambda profile: f"table for {profile}")
@@ -190,3 +192,25 @@ def test_an_experiment_whose_models_are_missing_is_left_out_and_said(tmp_path: P
     printed = capsys.readouterr().out
     assert "left out, needs the published models. dns/over-pruning is not there" in printed
     assert "All 1 chapters ran" in printed
+
+
+def test_what_needs_another_profile_or_data_is_left_out_and_said(tmp_path: Path, monkeypatch, capsys):
+    ran = []
+
+    def run(name: str, profile: str, **_: object) -> list[object]:
+        ran.append(name)
+        raise MissingDataError(f"no data for {name}")
+
+    root = book(tmp_path, "root: book/intro\n")
+    chapter(root / "book" / "intro.ipynb")
+    monkeypatch.setattr(reproduce, "repository", lambda: root)
+    monkeypatch.setattr(reproduce, "run", run)
+    monkeypatch.setattr(reproduce, "execute", lambda *args, **kwargs: None)
+    monkeypatch.setattr(reproduce, "build", lambda root, staged: True)
+    monkeypatch.setattr("sparse_robust.experiments.ledger.table", lambda profile: "")
+    assert reproduce.main(["--profile", "laptop"]) == 0
+    printed = capsys.readouterr().out
+    assert "Figure 2 (e-f): the VGG-like net on CIFAR-10: left out, needs PROFILE=paper" in printed
+    assert "left out, needs its data. no data for lenet-5" in printed
+    assert "lenet-5" in ran
+    assert not {"vgg", "resnet-32"} & set(ran)

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from published_models import fabricate
-from sparse_robust.data import Dataset, embedded_digits, fingerprint, pixels
+from sparse_robust.data import Dataset, embedded_digits, fingerprint, made_images, pixels
 from sparse_robust.experiments import (
     CATALOGUE,
     Attack,
@@ -96,15 +96,19 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Smoke]:
 
 @pytest.mark.parametrize("name", list(CATALOGUE))
 def test_smoke_is_complete_and_takes_seconds(smoke: Smoke, name: str) -> None:
-    experiment, data = CATALOGUE[name], embedded_digits().fingerprint
+    experiment = CATALOGUE[name]
     assert {row.identity for row in smoke.rows[name]} == {
-        (spec.key, data, seed, round_, *number)
+        (spec.key, runner.load(spec, None).fingerprint, seed, round_, *number)
         for spec in experiment.specs["smoke"]
         for seed in experiment.seeds["smoke"]
         for round_ in spec.measured
         for number in runner.expected(spec)
     }
-    assert all(math.isfinite(row.value) for row in smoke.rows[name])
+    failed = {(r.seed, r.round, r.attack) for r in smoke.rows[name] if r.metric == "failures" and r.value}
+    assert not failed or experiment.specs["smoke"][0].one_by_one, "so short an attack may fail on large nets"
+    for row in smoke.rows[name]:
+        infinite = row.metric in ("r_2", "r_2_squared") and (row.seed, row.round, row.attack) in failed
+        assert math.isinf(row.value) if infinite else math.isfinite(row.value), row
     assert smoke.steps[name] < SMOKE_STEPS
 
 
@@ -133,13 +137,13 @@ def test_smoke_agrees_with_closed_forms(smoke: Smoke, name: str) -> None:
 
 
 def test_rows_say_where_they_come_from(smoke: Smoke) -> None:
-    digits = embedded_digits()
+    known = {(d.fingerprint, d.description) for d in (embedded_digits(), made_images())}
     told = subprocess.run(
         ["git", "rev-parse", "--short=12", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True
     )
     commit = told.stdout.strip() if told.returncode == 0 else "unknown"
     for row in (row for rows in smoke.rows.values() for row in rows):
-        assert (row.data, row.data_description) == (digits.fingerprint, digits.description)
+        assert (row.data, row.data_description) in known
         assert (row.torch, row.device) == (torch.__version__, f"cpu {platform.machine()}")
         assert row.seconds >= 0
         assert row.commit == runner.code_version()[0]

@@ -58,7 +58,10 @@ def parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
-    place = "folder that holds mnist.npz or MNIST/raw (default: $SPARSE_ROBUST_DATA, else a cache folder)"
+    place = (
+        "folder that holds mnist.npz or MNIST/raw, cifar10.npz or cifar-10-batches-py"
+        " (default: $SPARSE_ROBUST_DATA, else a cache folder)"
+    )
     one = command(
         "run",
         "train, prune and attack the models of one experiment, and store every number",
@@ -165,6 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return int(any(verdict.error for verdict in verdicts))
             case "data":
                 print(data.describe(options.data))
+                print(data.describe_cifar10(options.data))
     except BrokenPipeError:  # the reader of our output has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, KeyError, OSError) as error:

@@ -20,7 +20,7 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from sparse_robust.data import MissingModelError
+from sparse_robust.data import MissingDataError, MissingModelError
 from sparse_robust.experiments import CATALOGUE, find_profile, run
 from sparse_robust.experiments import PROFILES as COMPUTED
 
@@ -172,10 +172,16 @@ def reproduce(profile: str = "laptop", device: str = "cpu") -> int:
     staged = stage(root)
 
     for name, experiment in CATALOGUE.items() if profile != "published" else ():
+        if profile not in experiment.specs:
+            print(f"{experiment.title}: left out, needs PROFILE=paper", flush=True)
+            continue
         try:
             rows = run(name, find_profile(profile), device=device)
         except MissingModelError as missing:
             print(f"{experiment.title}: left out, needs the published models. {missing}", flush=True)
+            continue
+        except MissingDataError as missing:
+            print(f"{experiment.title}: left out, needs its data. {missing}", flush=True)
             continue
         print(f"{experiment.title}: {len(rows)} numbers, from {rows[0].data_description}", flush=True)
 

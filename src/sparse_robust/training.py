@@ -30,6 +30,11 @@ class Training:
             nothing any more is silent only if its bias is 0 too. After each step every parameter shrinks
             by rate * l1 / (1 - momentum), which is how far the penalty's slope would drive it, and stays
             at exactly 0 where it arrives there; with the slope itself it would rattle around 0.
+        nesterov: look ahead of the heavy ball.
+        warmup: steps over which the ``linear`` schedule rises to lr before it falls to 0.
+        augment: how many pixels an image may be shifted, and whether it may be mirrored (0: neither).
+        bfloat16: compute logits and gradients in half precision. This and ``augment`` are for images in
+            colour, and need an objective (:func:`~.images.objective`).
     """
 
     steps: int
@@ -41,12 +46,20 @@ class Training:
     gamma: float = 0.0
     power: float = 0.0
     l1: float = 0.0
+    nesterov: bool = False
+    warmup: int = 0
+    augment: int = 0
+    bfloat16: bool = False
 
     def rate(self, step: int) -> float:
         """The learning rate after ``step`` steps."""
         match self.schedule:
             case "constant":
                 return self.lr
+            case "linear" if self.warmup:
+                return self.lr * min(
+                    (step + 1) / self.warmup, (self.steps - step) / (self.steps - self.warmup)
+                )
             case "linear":
                 return self.lr * (1 - step / self.steps)
             case "inv":
@@ -83,6 +96,7 @@ def train(
     stage: str,
     progress: Callable[[int], object] = lambda steps: None,
     view: Callable[[int], AbstractContextManager[object]] = lambda step: nullcontext(),
+    objective: Callable[[Tensor], Tensor] | None = None,
 ) -> None:
     """Minimise each replica's mean cross-entropy in place; masked weights stay exactly zero.
 
@@ -100,11 +114,15 @@ def train(
         progress: told the number of steps just done, now and then.
         view: opened around the forward and backward pass of each step, with the number of steps done; in
             between it may show the model other weights than those that the descent then updates.
+        objective: the summed loss of the batches with indices [R, batch], instead of the cross-entropy of
+            ``x`` as it is.
 
     Raises:
-        ValueError: if a batch is larger than the data.
+        ValueError: if a batch is larger than the data, or the options need an objective.
         FloatingPointError: if a weight stops being finite; the remedy is a smaller learning rate.
     """
+    if objective is None and (options.augment or options.bfloat16):
+        raise ValueError("augment and bfloat16 need an objective, see sparse_robust.images")
     parameters = dict(model.named_parameters())
     held = [
         (parameters[name], mask.to(parameters[name].dtype)) for name, mask in masks.items() if not mask.all()
@@ -118,7 +136,9 @@ def train(
         {"params": decayed, "weight_decay": options.weight_decay},
         {"params": free},
     ]
-    sgd = torch.optim.SGD(groups, lr=options.lr, momentum=options.momentum, fused=True)
+    sgd = torch.optim.SGD(
+        groups, lr=options.lr, momentum=options.momentum, nesterov=options.nesterov, fused=True
+    )
     model.train()
     report = 100
     orders = batches(seeds, f"order/{stage}", len(x), options.batch_size, x.device)
@@ -126,8 +146,11 @@ def train(
         for group in sgd.param_groups:
             group["lr"] = options.rate(step)
         with view(step):
-            logits = model(x[index])  # [R, batch, K]
-            loss = functional.cross_entropy(logits.flatten(0, 1), y[index].flatten(), reduction="sum")
+            if objective is None:
+                logits = model(x[index])  # [R, batch, K]
+                loss = functional.cross_entropy(logits.flatten(0, 1), y[index].flatten(), reduction="sum")
+            else:
+                loss = objective(index)
             sgd.zero_grad()
             (loss / options.batch_size).backward()
         for weight, mask in held:

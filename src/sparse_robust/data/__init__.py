@@ -1,7 +1,9 @@
 """Data sets: files become uint8 tensors with a fingerprint; a damaged file becomes one clear error."""
 
 from .caffemodel import CaffeLayer, read_caffemodel
+from .cifar import MissingDataError, describe_cifar10, load_cifar10
 from .dataset import DataError, Dataset, Split, fingerprint, pixels, select_classes
+from .made import made_images
 from .mnist import data_root, describe, load_mnist
 from .published import PUBLISHED, MissingModelError, published_model
 from .sample import draw_sample, embedded_digits
@@ -11,14 +13,18 @@ __all__ = [
     "CaffeLayer",
     "DataError",
     "Dataset",
+    "MissingDataError",
     "MissingModelError",
     "Split",
     "data_root",
     "describe",
+    "describe_cifar10",
     "draw_sample",
     "embedded_digits",
     "fingerprint",
+    "load_cifar10",
     "load_mnist",
+    "made_images",
     "pixels",
     "published_model",
     "read_caffemodel",

@@ -1,4 +1,4 @@
-"""Two containers of digits: Keras-style ``.npz`` and a folder of idx files, checked to the last byte."""
+"""Two containers of images: Keras-style ``.npz`` and a folder of idx files, checked to the last byte."""
 
 from __future__ import annotations
 
@@ -49,8 +49,10 @@ class Edition:
         name: for messages and provenance.
         train: number of training images.
         test: number of test images.
-        fingerprint: of the content (`sparse_robust.data.fingerprint`).
+        fingerprint: of the content (`sparse_robust.data.fingerprint`); empty where any content will do and
+            only the layout is checked.
         idx: training images, training labels, test images, test labels; empty where no such files exist.
+        image: the shape of one image as the files have it.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Edition:
     test: int
     fingerprint: str
     idx: tuple[IdxFile, ...] = ()
+    image: tuple[int, ...] = (SIDE, SIDE)
 
     def check(self, file: Path, train: Split, test: Split, remedy: str = REMEDY) -> tuple[Split, Split]:
         """Both splits, if they are this edition to the last pixel.
@@ -65,7 +68,7 @@ class Edition:
         Raises:
             DataError: naming ``file``, if they are not.
         """
-        if (found := fingerprint(train, test)) != self.fingerprint:
+        if self.fingerprint and (found := fingerprint(train, test)) != self.fingerprint:
             raise data_error(
                 file,
                 expected=f"the content of {self.name}, fingerprint {self.fingerprint}",
@@ -88,7 +91,7 @@ def read_npz(file: Path, edition: Edition, remedy: str = REMEDY) -> tuple[Split,
     Raises:
         DataError: if the file is truncated, altered or foreign.
     """
-    images, labels = (SIDE, SIDE), ()
+    images, labels = edition.image, ()
     try:
         with zipfile.ZipFile(file) as archive:
             train = _split(
@@ -122,7 +125,9 @@ def _member(
         found_shape, dtype = _header(stream)
     is_image = len(shape) > 1
     right_dtype = dtype == np.uint8 if is_image else np.issubdtype(dtype, np.integer)
-    if found_shape != shape or not right_dtype:
+    # Keras keeps the labels of colour images as a column
+    right_shape = found_shape in ([shape] if is_image else [shape, (*shape, 1)])
+    if not right_shape or not right_dtype:
         raise data_error(
             file,
             expected=f"{key} of shape {shape} and {'dtype uint8' if is_image else 'integer dtype'}",
@@ -138,7 +143,7 @@ def _member(
             found=f"labels from {values.min()} to {values.max()}",
             remedy=remedy,
         )
-    return values
+    return values.reshape(shape)
 
 
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:

@@ -25,7 +25,7 @@ class Split:
     """Images and their labels.
 
     Attributes:
-        images: uint8 [N, 28, 28], 0 is black.
+        images: uint8, [N, 28, 28] or in colour [N, 3, 32, 32]; 0 is black.
         labels: int64 [N], counted from 0.
     """
 
@@ -67,7 +67,7 @@ def fingerprint(train: Split, test: Split) -> str:
 
 
 def pixels(split: Split) -> Tensor:
-    """The images as float32 in [0, 1], [N, 28, 28]; one grey level is 1/255."""
+    """The images as float32 in [0, 1], shaped as they are; one grey level is 1/255."""
     return split.images.to(torch.float32) / 255
 
 

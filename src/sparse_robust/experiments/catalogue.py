@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from sparse_robust.pruning import Surgery
 from sparse_robust.training import Training
 
+from .image_specs import image_specs
 from .spec import Attack, Operations, Spec
 
 Profile = Literal["smoke", "laptop", "paper"]
@@ -20,7 +21,8 @@ class Experiment:
     Attributes:
         name: as the command line and the result files spell it.
         title: what it is, in a line.
-        specs: for each profile, the variants to run; most experiments have one.
+        specs: for each profile, the variants to run; most experiments have one. What no laptop can do has no
+            profile of that name.
         seeds: for each profile, the default seeds.
     """
 
@@ -403,6 +405,13 @@ def _surgery_lenet_5() -> Experiment:
     )
 
 
+def _images(name: Literal["vgg", "resnet-32"], title: str) -> Experiment:
+    """A network for CIFAR-10; there is no ``laptop``, which it would keep busy for weeks."""
+    return Experiment(
+        name, title, specs=image_specs(name), seeds={"smoke": (0, 1), "paper": tuple(range(10))}
+    )
+
+
 CATALOGUE: Mapping[str, Experiment] = {
     e.name: e
     for e in (
@@ -424,6 +433,8 @@ CATALOGUE: Mapping[str, Experiment] = {
         _over_pruning(),
         _surgery(),
         _surgery_lenet_5(),
+        _images("vgg", "Figure 2 (e-f): the VGG-like net on CIFAR-10"),
+        _images("resnet-32", "Figure 2 (g-h): ResNet-32 on CIFAR-10"),
     )
 }
 

@@ -1,5 +1,6 @@
 """The measurements of one experiment, after each round: with and without attacks."""
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,11 +12,19 @@ from torch import Tensor
 from sparse_robust import attacks, metrics
 from sparse_robust.attacks import AttackResult
 from sparse_robust.metrics import Estimate
-from sparse_robust.models import Classifier, LeNet5, LeNet300100, LinearClassifier, prunable
+from sparse_robust.models import (
+    Classifier,
+    ImageClassifier,
+    LeNet5,
+    LeNet300100,
+    LinearClassifier,
+    prunable,
+)
 from sparse_robust.types import LogitsFn
 
 from .clever import METRICS, NORMS, clever_metrics
-from .spec import Attack, Spec
+from .resisted import first_steps, resisted, resisted_metrics
+from .spec import IMAGE_NETS, Attack, Spec
 from .stages import Arrays, Population
 
 BOX = (0.0, 1.0)
@@ -53,17 +62,30 @@ def clean_metrics(spec: Spec) -> list[MetricName]:
         common += [(f"sparsity_{k + 1}", None) for k in range(len(spec.surgery.surgeries[0].strengths))]
     if spec.model == "linear":
         return [*common, ("norm_ratio", None), ("r_2", "exact"), ("r_2_squared", "exact"), ("r_inf", "exact")]
+    if spec.model in IMAGE_NETS:
+        return [*common, ("training_seconds", None)]
     first = [("activation_sparsity_1", None)] if spec.model == "lenet-300-100" else []
     biases = [("parameter_sparsity", None)] if spec.weights is not None else []
     return [*common, *biases, *first, ("activation_sparsity", None)]
 
 
-def attack_metrics(attack: Attack) -> list[MetricName]:
+def attack_metrics(spec: Spec, attack: Attack) -> list[MetricName]:
     """Every number of one replica under an attack."""
     if attack.name in NORMS:
         return [(name, attack.name) for name in METRICS]
     names = ("r_inf",) if attack.name in ("FGS", "rFGS") else ("r_2", "r_2_squared", "failures")
-    return [(name, attack.name) for name in names]
+    more = resisted_metrics(len(spec.classes)) if traces_failures(spec, attack) else []
+    return [(name, attack.name) for name in [*names, *more]]
+
+
+def traces_failures(spec: Spec, attack: Attack) -> bool:
+    """Whether more is reported of an attack than how often it fails (:mod:`.resisted`)."""
+    return attack.name == "DeepFool" and spec.model in IMAGE_NETS
+
+
+def exact_convolutions() -> Any:
+    """Keep a GPU from rounding the operands of float32 convolutions to 10 bits, as it would unasked."""
+    return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 
 
 def measure_clean(spec: Spec, population: Population, data: Arrays) -> Iterator[Measurement]:
@@ -85,11 +107,14 @@ def measure_clean(spec: Spec, population: Population, data: Arrays) -> Iterator[
         for share in metrics.total_sparsity(parameters)
     ]
     batches = [part.expand(replicas, -1, -1) for part in x.split(chunk(model, x.device))]
-    with torch.no_grad():
+    with torch.no_grad(), exact_convolutions():
         logits = torch.cat([model(batch) for batch in batches], 1)
     found["accuracy", None] = metrics.accuracy(logits, y.expand(replicas, -1))
     if isinstance(model, LinearClassifier):
         found |= closed_forms(spec, model, x, y)
+    elif isinstance(model, ImageClassifier):
+        trained = len(data.y_train)
+        found["training_seconds", None] = [Estimate(float(t), trained, None) for t in model.training_seconds]
     else:
         found |= activation_sparsities(model, batches)
     seconds = time.perf_counter() - start
@@ -165,6 +190,12 @@ def attacked_model(population: Population) -> tuple[LogitsFn, Callable[[Tensor, 
     return small, read
 
 
+@functools.lru_cache(maxsize=1)
+def random_signs(seeds: tuple[int, ...], examples: int, shape: tuple[int, ...]) -> Tensor:
+    """The signs of rFGS, which are the same after every round: kept, as drawing them takes a while."""
+    return attacks.random_signs(seeds, examples, shape)
+
+
 def measure_attack(
     spec: Spec, attack: Attack, population: Population, data: Arrays, seeds: Sequence[int], progress: Any
 ) -> Iterator[Measurement]:
@@ -182,16 +213,19 @@ def measure_attack(
     replicas, n = len(seeds), len(y_test)
     signs = None
     if attack.name == "rFGS":
-        signs = attacks.random_signs(seeds, n, x_test.shape[1:]).to(x_test.device)
-    correct, flipped, radius = [], [], []
+        signs = random_signs(tuple(seeds), n, tuple(x_test.shape[1:])).to(x_test.device)
+    correct, flipped, radius, traced = [], [], [], []
     for part in torch.arange(n).split(max(chunk(population.model, x_test.device) // replicas, 1)):
         rows = slice(int(part[0]), int(part[-1]) + 1)
         x = read(x_test[rows].expand(replicas, -1, -1), sum(BOX) / 2)
         y = y_test[rows].expand(replicas, -1)
         chosen = read(signs[:, rows], 1) if signs is not None else None
-        result = perturb(spec, attack, model, x, y, chosen)
-        with torch.no_grad():
-            correct.append(model(x).argmax(-1) == y)
+        with exact_convolutions():
+            result = perturb(spec, attack, model, x, y, chosen)
+            with torch.no_grad():
+                correct.append(model(x).argmax(-1) == y)
+            if traces_failures(spec, attack):
+                traced.append(first_steps(model, x, y, result, correct[-1], dict(attack.options)))
         flipped.append(result.flipped)
         radius.append(result.radius)
         progress(x.shape[1])
@@ -204,3 +238,6 @@ def measure_attack(
     yield Measurement("r_2", attack.name, metrics.r_2(whole, right), seconds)
     yield Measurement("r_2_squared", attack.name, metrics.r_2(whole, right, power=2), seconds)
     yield Measurement("failures", attack.name, failed, seconds)
+    if traced:
+        more = resisted(torch.cat(traced, 1), whole.flipped, right, y_test, len(spec.classes))
+        yield from (Measurement(name, attack.name, values, seconds) for name, values in more.items())

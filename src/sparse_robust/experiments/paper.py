@@ -89,6 +89,8 @@ PAPER: Mapping[str, PaperNumber] = {
     "binary-r2-deepfool-round-1": PaperNumber(2.0009, 0.0016, _TEXT),
     "binary-r2-cw-dense": PaperNumber(2.3151, 0.0023, _TEXT),
     "binary-r2-cw-round-1": PaperNumber(2.3061, 0.0023, _TEXT),
+    "vgg-accuracy": PaperNumber(0.9301, None, "section 4.2", percent=True),
+    "resnet-32-accuracy": PaperNumber(0.9289, None, "section 4.2", percent=True),
 } | {
     f"{net}-{name}": number
     for net, (dense, *_) in TABLE_1.items()

@@ -2,10 +2,9 @@
 
 import json
 import math
-import types
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 
 class RowError(ValueError):
@@ -24,7 +23,9 @@ class Row:
         sparsity: exact fraction of zero weights.
         metric: accuracy, sparsity, norm_ratio, r_inf, r_2, r_2_squared or failures; activation_sparsity at
             the input of the last layer, activation_sparsity_1 after the first hidden one;
-            parameter_sparsity counts weights and biases; sparsity_1, sparsity_2, ... those of the layers.
+            parameter_sparsity counts weights and biases; sparsity_1, sparsity_2, ... those of the layers;
+            training_seconds is how long the last training took; r_2_first_step, r_2_squared_first_step and
+            failures_class_0, 1, ... as in :mod:`.resisted`.
         attack: FGS, rFGS, DeepFool, C&W, or exact for a closed form; CLEVER l_2 and CLEVER l_inf for the
             metrics of :func:`.clever.clever_metrics`; None where no attack is involved.
         value: the number; infinity (stored as null) where an attack failed.
@@ -68,23 +69,24 @@ class Row:
         Raises:
             ValueError: if a number is not a number, or is infinite where only ``value`` may be.
         """
-        record = asdict(self)
+        record = dict(vars(self))
         if self.value == math.inf:
             record["value"] = None
         return json.dumps(record, allow_nan=False, separators=(",", ":"))
 
 
 _TYPES: dict[str, Any] = get_type_hints(Row)
+_EXACT: dict[str, set[type]] = {
+    name: {
+        type_ for part in get_args(kind) or (kind,) for type_ in ((int, float) if part is float else (part,))
+    }
+    for name, kind in _TYPES.items()
+}
+"""The types that a field may have as JSON is read, where a whole float may be spelt as an integer."""
 
 
-def _accepts(kind: Any, value: Any) -> bool:
-    if get_origin(kind) in (Union, types.UnionType):
-        return any(_accepts(part, value) for part in get_args(kind))
-    if kind is float:
-        return _accepts(int, value) or (isinstance(value, float) and math.isfinite(value))
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, kind)
+def _accepts(name: str, value: Any) -> bool:
+    return type(value) in _EXACT[name] and not (isinstance(value, float) and not math.isfinite(value))
 
 
 def parse(line: bytes, where: str) -> Row:
@@ -105,9 +107,8 @@ def parse(line: bytes, where: str) -> Row:
         found = sorted(set(record) ^ set(names)) if isinstance(record, dict) else type(record).__name__
         raise RowError(f"{where}: missing or unknown fields {found}; {remedy}")
     for name in names:
-        kind = _TYPES[name]
-        if not _accepts(kind, record[name]) and not (name == "value" and record[name] is None):
-            wanted = getattr(kind, "__name__", kind)
+        if not _accepts(name, record[name]) and not (name == "value" and record[name] is None):
+            wanted = getattr(_TYPES[name], "__name__", _TYPES[name])
             raise RowError(f"{where}: {name} must be {wanted}, got {record[name]!r}; {remedy}")
     if record["value"] is None:
         record["value"] = math.inf

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from sparse_robust.data import Dataset
 from sparse_robust.metrics import total_sparsity
 from sparse_robust.models import prunable
 
@@ -58,7 +59,7 @@ def choose_device(name: str) -> torch.device:
 
 def expected(spec: Spec) -> list[MetricName]:
     """Every (metric, attack) of one replica after one round."""
-    return clean_metrics(spec) + [name for attack in spec.attacks for name in attack_metrics(attack)]
+    return clean_metrics(spec) + [name for attack in spec.attacks for name in attack_metrics(spec, attack)]
 
 
 class Run:
@@ -73,13 +74,13 @@ class Run:
         *,
         device: torch.device,
         root: Path | str | None,
+        dataset: Dataset,
         store: Store,
         quiet: bool,
     ) -> None:
-        """Load the data and see what is missing."""
+        """See what is missing."""
         self.experiment, self.profile, self.spec, self.store = experiment, profile, spec, store
-        self.device, self.root, self.quiet = device, root, quiet
-        self.dataset = load(spec, root)
+        self.device, self.root, self.dataset, self.quiet = device, root, dataset, quiet
         self.have = {row.identity for row in store.rows(experiment.name, profile)}
         self.seeds = [seed for seed in seeds if any(self.missing([seed], r) for r in spec.measured)]
 
@@ -106,7 +107,7 @@ class Run:
             if missing & set(clean_metrics(self.spec)):
                 self.keep(round_, population, measure_clean(self.spec, population, data))
             for attack in self.spec.attacks:
-                if missing & set(attack_metrics(attack)):
+                if missing & set(attack_metrics(self.spec, attack)):
                     with self.bar(
                         len(data.y_test[: attack.examples]), f"round {round_}, {attack.name}"
                     ) as bar:
@@ -199,6 +200,7 @@ def run(
         ValueError: if the device is not there.
         DataError: if the data is damaged.
         MissingModelError: if it needs a published model that cannot be had.
+        MissingDataError: if it needs data that cannot be had.
         RowError, CheckpointError: if what is stored is damaged.
         StoreError: if nothing can be stored.
     """
@@ -208,7 +210,19 @@ def run(
     wanted = tuple(dict.fromkeys(experiment.seeds[profile] if seeds is None else seeds))
     keys = set()
     for spec in experiment.specs[profile]:
-        job = Run(experiment, profile, spec, wanted, device=place, root=root, store=store, quiet=quiet)
-        job()
-        keys.add((spec.key, job.dataset.fingerprint))
+        dataset = load(spec, root)
+        for group in [(seed,) for seed in wanted] if spec.one_by_one else [wanted]:
+            job = Run(
+                experiment,
+                profile,
+                spec,
+                group,
+                device=place,
+                root=root,
+                dataset=dataset,
+                store=store,
+                quiet=quiet,
+            )
+            job()
+        keys.add((spec.key, dataset.fingerprint))
     return [row for row in store.rows(name, profile) if (row.spec, row.data) in keys and row.seed in wanted]

@@ -9,7 +9,10 @@ from typing import Any, Literal
 from sparse_robust.pruning import Surgery
 from sparse_robust.training import Training
 
-ModelName = Literal["linear", "lenet-300-100", "lenet-5"]
+ModelName = Literal["linear", "lenet-300-100", "lenet-5", "vgg", "resnet-32"]
+IMAGE_NETS: tuple[ModelName, ...] = ("vgg", "resnet-32")
+"""The networks for images in colour."""
+
 AttackName = Literal["FGS", "rFGS", "DeepFool", "C&W", "CLEVER l_2", "CLEVER l_inf"]
 
 
@@ -48,7 +51,8 @@ class Spec:
 
     Attributes:
         model: which classifier.
-        data: ``mnist``, or ``mnist-sample`` for the digits that the package carries.
+        data: ``mnist``, or ``mnist-sample`` for the digits that the package carries; ``cifar-10``, or
+            ``made-images`` for made-up images of its kind.
         classes: which digits, in the order of their class indices.
         dense: how the dense references are trained.
         retrain: how the survivors are trained after each pruning.
@@ -61,10 +65,12 @@ class Spec:
         weights: a published model (:data:`~sparse_robust.data.PUBLISHED`) to take as it is after round 0,
             instead of training dense references; every seed has the same.
         surgery: operations that take the place of pruning and retraining, one for each round.
+        dense_ends: keep the first and the last layer dense (paper, section 4.2, on CIFAR-10).
+        narrow: divides the channels of the networks for images in colour, for tests.
     """
 
     model: ModelName
-    data: Literal["mnist", "mnist-sample"]
+    data: Literal["mnist", "mnist-sample", "cifar-10", "made-images"]
     classes: tuple[int, ...]
     dense: Training
     retrain: Training
@@ -76,6 +82,8 @@ class Spec:
     measure_every: int = field(default=1)
     weights: str | None = field(default=None)
     surgery: Operations | None = field(default=None)
+    dense_ends: bool = field(default=False)
+    narrow: int = field(default=1)
 
     @property
     def rho(self) -> Fraction:
@@ -92,6 +100,11 @@ class Spec:
         if round_ == 0:
             return self.dense
         return self.retrain if self.surgery is None else self.surgery.training
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether seeds are run one after another: networks so large that one fills the device."""
+        return self.model in IMAGE_NETS
 
     @property
     def key(self) -> str:

@@ -1,5 +1,6 @@
 """The steps of one experiment that make its models: data, training, pruning. No storage, no loops."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,27 +12,50 @@ from torch import Tensor
 from sparse_robust.data import (
     Dataset,
     embedded_digits,
+    load_cifar10,
     load_mnist,
+    made_images,
     pixels,
     published_model,
     read_caffemodel,
     select_classes,
 )
-from sparse_robust.models import Classifier, LeNet5, LeNet300100, LinearClassifier, prunable
+from sparse_robust.images import objective
+from sparse_robust.models import (
+    Classifier,
+    ImageClassifier,
+    LeNet5,
+    LeNet300100,
+    LinearClassifier,
+    ResNet32,
+    VGGLike,
+    prunable,
+)
 from sparse_robust.pruning import Operation, dense_masks, prune_layers
 from sparse_robust.training import train
 
-from .spec import Spec
+from .spec import IMAGE_NETS, Spec
 
 
 def load(spec: Spec, root: Path | str | None) -> Dataset:
     """The data that the spec names, all classes."""
-    return embedded_digits() if spec.data == "mnist-sample" else load_mnist(root)
+    match spec.data:
+        case "mnist-sample":
+            return embedded_digits()
+        case "mnist":
+            return load_mnist(root)
+        case "made-images":
+            return made_images()
+        case "cifar-10":
+            return load_cifar10(root)
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """A spec's data on the device: inputs [N, D] in [0, 1] and class indices [N]."""
+    """A spec's data on the device: inputs [N, D] in [0, 1] and class indices [N].
+
+    Training images in colour stay bytes, uint8 [N, 3, 32, 32]: they are cropped before they are scaled.
+    """
 
     x_train: Tensor
     y_train: Tensor
@@ -43,8 +67,9 @@ def arrays(spec: Spec, dataset: Dataset, device: torch.device) -> Arrays:
     """Choose the classes, scale to [0, 1], flatten, and move to the device once."""
     chosen = select_classes(dataset, spec.classes)
     shown = slice(spec.test_examples)
+    colour = spec.model in IMAGE_NETS
     return Arrays(
-        pixels(chosen.train).flatten(1).to(device),
+        (chosen.train.images if colour else pixels(chosen.train).flatten(1)).to(device),
         chosen.train.labels.to(device),
         pixels(chosen.test).flatten(1)[shown].to(device),
         chosen.test.labels[shown].to(device),
@@ -76,6 +101,10 @@ def build(spec: Spec, seeds: Sequence[int], device: torch.device) -> Population:
             model = LeNet300100(seeds, inputs, classes)
         case "lenet-5":
             model = LeNet5(seeds, classes)
+        case "vgg":
+            model = VGGLike(seeds, spec.narrow, classes)
+        case "resnet-32":
+            model = ResNet32(seeds, spec.narrow, classes)
     model.to(device)
     return Population(model, dense_masks(model))
 
@@ -113,6 +142,9 @@ def advance(
     """Train the dense references (round 0), or prune once and retrain (rounds 1 to m), in place.
 
     With surgery, rounds 1 to m are operations, and ``population`` are the dense references for each.
+
+    Where there is dropout its probabilities fall with the square root of the share of connections that is
+    left (Han et al. 2015, section 3.2), here as if every layer was pruned.
     """
     model, masks = population.model, population.masks
     examples, options = (data.x_train, data.y_train), spec.training(round_)
@@ -122,6 +154,18 @@ def advance(
         train(model, {}, *examples, options, seeds=seeds, stage="surgery", progress=progress, view=operation)
         return Population(model, operation.close())
     if round_ > 0:
-        masks = prune_layers(model, masks, spec.rho)
-    train(model, masks, *examples, options, seeds=seeds, stage=f"round-{round_}", progress=progress)
+        masks = masks | prune_layers(model, pruned_layers(spec, masks), spec.rho)
+    stage, loss = f"round-{round_}", None
+    if isinstance(model, ImageClassifier):
+        share = float(1 - spec.rho) ** (round_ / 2)
+        loss = objective(model, *examples, options, seeds=seeds, stage=stage, dropout=share)
+    start = time.perf_counter()
+    train(model, masks, *examples, options, seeds=seeds, stage=stage, progress=progress, objective=loss)
+    if isinstance(model, ImageClassifier):
+        model.training_seconds.fill_((time.perf_counter() - start) / len(seeds))
     return Population(model, masks)
+
+
+def pruned_layers(spec: Spec, masks: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The masks that a round of pruning shrinks: all, or all but those of the first and the last layer."""
+    return dict(list(masks.items())[1:-1]) if spec.dense_ends else masks

@@ -61,6 +61,11 @@ def scale_of(name: str, profile: str, store: Store | None = None) -> Profile:
     return "paper" if finished else "laptop"
 
 
+def has_profile(name: str, profile: str) -> bool:
+    """Whether the experiment can be run, or published, at this scale."""
+    return ("paper" if profile == "published" else find_profile(profile)) in find(name).specs
+
+
 def stored(name: str, profile: str, store: Store | None = None) -> pd.DataFrame:
     """What is stored of an experiment under its present specs; empty if nothing is.
 
@@ -194,6 +199,7 @@ __all__ = [
     "at_sparsity",
     "complete_size",
     "frame",
+    "has_profile",
     "paired",
     "per_seed",
     "scale_of",

@@ -2,11 +2,13 @@
 
 from torch import Tensor, nn
 
+from .image_layers import BatchNorm, Convolution, Dropout
+from .images import ImageClassifier, ResNet32, VGGLike
 from .layers import ReplicaConv2d, ReplicaLinear
 from .lenet import LeNet5, LeNet300100
 from .linear import LinearClassifier
 
-Classifier = LinearClassifier | LeNet300100 | LeNet5
+Classifier = LinearClassifier | LeNet300100 | LeNet5 | VGGLike | ResNet32
 """[R, N, *D] -> [R, N, K]."""
 
 
@@ -16,11 +18,17 @@ def prunable(model: nn.Module) -> dict[str, Tensor]:
 
 
 __all__ = [
+    "BatchNorm",
     "Classifier",
+    "Convolution",
+    "Dropout",
+    "ImageClassifier",
     "LeNet5",
     "LeNet300100",
     "LinearClassifier",
     "ReplicaConv2d",
     "ReplicaLinear",
+    "ResNet32",
+    "VGGLike",
     "prunable",
 ]

@@ -12,9 +12,9 @@ from typing import get_args
 
 import pandas as pd
 
-from ..statistics import complete_size, scale_of, stored
+from ..statistics import complete_size, has_profile, scale_of, stored
 from ..store import Store
-from . import activation, clever, lenet, linear, over_pruning, surgery
+from . import activation, cifar, clever, lenet, linear, over_pruning, surgery
 from .claim import EmpiricalClaim, Finding, Verdict
 from .rules import held_rounds
 
@@ -22,6 +22,7 @@ CLAIMS: tuple[EmpiricalClaim, ...] = (
     *linear.CLAIMS,
     *lenet.CLAIMS,
     *activation.CLAIMS,
+    *cifar.CLAIMS,
     *clever.CLAIMS,
     *over_pruning.CLAIMS,
     *surgery.CLAIMS,
@@ -33,6 +34,9 @@ def findings(profile: str, store: Store | None = None) -> dict[str, Finding]:
     tables: dict[str, pd.DataFrame] = {}
     found = {}
     for claim in CLAIMS:
+        if not has_profile(claim.experiment, profile):
+            found[claim.name] = Finding("", "not run", "needs PROFILE=paper")
+            continue
         if claim.experiment not in tables:
             tables[claim.experiment] = stored(claim.experiment, profile, store)
         table = tables[claim.experiment]

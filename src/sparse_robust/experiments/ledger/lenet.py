@@ -243,18 +243,23 @@ def after(table: pd.DataFrame, rounds: Sequence[int | None]) -> str:
 
 def _claims(net: str, title: str, panels: str) -> Iterator[EmpiricalClaim]:
     """The claims about one network; Table 1's first row is of the same references."""
-    figures = f"Figures 2 ({panels}) and 3"
-
-    def claim(name: str, says: str, source: str, paper: str, judge: Judge) -> EmpiricalClaim:
-        return EmpiricalClaim(f"{net}-{name}", f"{title}: {says}", source, paper, net, judge)
-
     dense = PAPER[f"{net}-r2-dense"]
-    up = "up with sparsity to a threshold, then down"
     yield number(f"{net}-accuracy", f"{title}: accuracy of the dense models", net, "accuracy", "", 0, 0.0)
     yield number(
         f"{net}-rinf-dense", f"{title}, dense: r_inf under FGS", net, "r_inf", "FGS", 0, RINF_TOLERANCE
     )
-    yield claim("r2-dense", "dense: r_2 under DeepFool", dense.source, str(dense), mean_square(dense))
+    says = f"{title}: dense: r_2 under DeepFool"
+    yield EmpiricalClaim(f"{net}-r2-dense", says, dense.source, str(dense), net, mean_square(dense))
+    yield from course_claims(net, title, f"Figures 2 ({panels}) and 3")
+
+
+def course_claims(net: str, title: str, figures: str) -> Iterator[EmpiricalClaim]:
+    """What the paper says of how robustness goes along the pruning path of a network."""
+
+    def claim(name: str, says: str, source: str, paper: str, judge: Judge) -> EmpiricalClaim:
+        return EmpiricalClaim(f"{net}-{name}", f"{title}: {says}", source, paper, net, judge)
+
+    up = "up with sparsity to a threshold, then down"
     for name, metric, attacks, what in (
         ("rinf-rises", "r_inf", LINF, "r_inf"),
         ("r2-rises", "r_2", L2, "r_2 (mean distance)"),

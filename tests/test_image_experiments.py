@@ -1,0 +1,184 @@
+"""The networks for CIFAR-10 through the runner: seed by seed, dense ends, resumed, timed, budgeted."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sparse_robust.bench_images import main as bench
+from sparse_robust.data import made_images
+from sparse_robust.experiments import CATALOGUE, Attack, Experiment, Row, Spec, Store, find, run, runner
+from sparse_robust.experiments.budget import ASSUMED, ITERATIONS, NETS, budget, layers, passes
+from sparse_robust.experiments.run_times import not_run, run_times
+from sparse_robust.experiments.stages import advance, arrays, build
+from sparse_robust.models import prunable
+from sparse_robust.pruning import kept_after
+from test_ledger_cifar import rows as made_rows
+
+CPU = torch.device("cpu")
+SMOKE = find("vgg").specs["smoke"][0]
+TINY = replace(
+    SMOKE,
+    dense=replace(SMOKE.dense, steps=2, batch_size=8, warmup=0),
+    retrain=replace(SMOKE.retrain, steps=1, batch_size=8, warmup=0),
+    rounds=1,
+    narrow=16,
+    test_examples=3,
+    attacks=(Attack("FGS"), Attack("DeepFool", (("steps", 2),), 2)),
+)
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = Experiment("tiny", "for tests", {"smoke": (TINY,)}, {"smoke": (0, 1)})
+    monkeypatch.setitem(CATALOGUE, "tiny", experiment)  # type: ignore[arg-type]
+    data = made_images(train=16, test=10)
+    monkeypatch.setattr(runner, "load", lambda spec, root: data)
+
+
+def go(store: Store, *seeds: int) -> list[Row]:
+    return run("tiny", "smoke", device="cpu", seeds=seeds or None, store=store, quiet=True)
+
+
+def numbers(rows: list[Row]) -> dict[Any, Any]:
+    """What was measured, without how long it took."""
+    return {r.identity: (r.value, r.n, r.sparsity) for r in rows if r.metric != "training_seconds"}
+
+
+def test_interrupted_after_every_write_a_run_ends_as_if_it_had_not_been(
+    tiny: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peaceful = go(Store(tmp_path / "a", tmp_path / "b"))
+    store = Store(tmp_path / "results", tmp_path / "cache")
+    fsync, writes, attempts = os.fsync, 0, 0
+
+    def dying(handle: int) -> None:
+        nonlocal writes
+        writes += 1
+        if writes == 2:
+            raise KeyboardInterrupt
+        fsync(handle)
+
+    order = []
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", dying)
+        while True:
+            attempts, writes = attempts + 1, 0
+            try:
+                go(store)
+                break
+            except KeyboardInterrupt:
+                found = store.rows("tiny", "smoke")
+                assert numbers(found).items() <= numbers(peaceful).items()
+                order.append(len({row.seed for row in found}))
+    per_seed = (1 + 1 + len(TINY.attacks)) * (TINY.rounds + 1)  # checkpoint, clean, attacks
+    assert attempts == 2 * per_seed
+    assert order.count(2) < per_seed, "the second seed begins when the first is complete"
+    assert numbers(store.rows("tiny", "smoke")) == numbers(peaceful)
+    timed = [row for row in peaceful if row.metric == "training_seconds"]
+    assert len(timed) == 4
+    assert all(row.value > 0 and row.n == 16 for row in timed)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_first_and_last_layer_stay_dense(name: str) -> None:
+    (smoke,) = find(name).specs["smoke"]
+    spec: Spec = replace(smoke, dense=replace(smoke.dense, steps=0), retrain=replace(smoke.retrain, steps=0))
+    data = arrays(spec, made_images(train=16, test=10), CPU)
+    assert data.x_train.dtype == torch.uint8
+    assert data.x_test.shape == (10, 3072)
+    population = build(spec, (0, 1), CPU)
+    for round_ in range(4):
+        population = advance(spec, population, data, (0, 1), round_, lambda _: None)
+        weights = list(prunable(population.model).values())
+        for i, weight in enumerate(weights):
+            size = weight[0].numel()
+            inner = 0 < i < len(weights) - 1
+            left = kept_after(size, spec.rho, round_) if inner else size
+            assert (weight != 0).flatten(1).sum(1).tolist() == [left, left]
+
+
+def test_dropout_falls_with_the_connections() -> None:
+    """Han et al. 2015: with the square root of the share that is left."""
+    spec = replace(SMOKE, retrain=replace(SMOKE.retrain, steps=0))
+    population = build(spec, (0,), CPU)
+    data = arrays(spec, made_images(train=16, test=10), CPU)
+    advance(spec, population, data, (0,), 2, lambda _: None)
+    assert float(population.model.before_hidden.rate) == pytest.approx(0.5 * 2 / 3)
+
+
+def test_a_profile_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="vgg has no profile 'laptop'; known: smoke, paper"):
+        run("vgg", "laptop", store=Store(tmp_path, tmp_path))
+
+
+# --- cost ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_the_budget_adds_up(name: str) -> None:
+    (spec,) = find(name).specs["paper"]
+    table = budget(spec, 10).set_index("what")
+    forward = 2 * sum(layer.macs for layer in layers(NETS[name]([0])))
+    assert list(table.index) == ["dense training", "retraining", "accuracy", "FGS", "rFGS", "DeepFool", "C&W"]
+    assert table.images["dense training"] == 10 * spec.dense.steps * spec.dense.batch_size
+    assert table.images["retraining"] == 160 * spec.retrain.steps * spec.retrain.batch_size
+    assert table.images["FGS"] == 170 * 10_000
+    assert table.images["C&W"] == 170 * 100
+    assert (table.operations / table.images / forward).round(6).tolist() == [
+        *(3, 3, 1, 4, 4),
+        1 + ITERATIONS * 12 + 2,
+        1 + 2 * 4 * 60 + 2,
+    ]
+    rates = ASSUMED[name]
+    assert (table.seconds >= table.operations / max(rates.half, rates.single) * 0.999).all()
+    assert (table.seconds >= table.bytes / rates.bandwidth * 0.999).all()
+
+
+def test_the_goal_is_within_the_assumptions() -> None:
+    """Both sweeps in half an hour; whether the assumptions hold only a GPU can tell."""
+    seconds = sum(budget(find(name).specs["paper"][0], 10).seconds.sum() for name in NETS)
+    assert seconds < 30 * 60
+
+
+def test_the_cost_of_an_unknown_attack_is_not_guessed() -> None:
+    with pytest.raises(ValueError, match="CLEVER l_2 is not known"):
+        passes(Attack("CLEVER l_2"), 10)
+
+
+def test_run_times_count_every_measurement_once(tmp_path: Path) -> None:
+    """Made rows of a second each: 170 models; training_seconds is what its value says."""
+    store = Store(tmp_path / "results", tmp_path / "cache")
+    assert run_times(store=store).empty
+    assert ("vgg", "paper") in not_run(store=store)
+    rows = [replace(r, value=5.0) if r.metric == "training_seconds" else r for r in made_rows("vgg")]
+    store.add_rows("vgg", "paper", rows)
+    assert run_times(("smoke", "laptop"), store).empty
+    table = run_times(store=store)
+    assert set(table.experiment) == {"vgg"}
+    assert set(table.device) == {"a GPU"}
+    assert (table.seeds.unique().tolist(), table.models.unique().tolist()) == ([10], [170])
+    assert table.set_index("what").seconds.to_dict() == {
+        "training": 850.0,
+        **dict.fromkeys(("no attack", "FGS", "rFGS", "DeepFool", "C&W"), 170.0),
+    }
+    assert ("vgg", "paper") not in not_run(store=store)
+    assert ("resnet-32", "paper") in not_run(("paper",), store)
+    assert {profile for _, profile in not_run(("laptop",), store)} == {"laptop"}
+    assert ("vgg", "laptop") not in not_run(("laptop",), store), "there is no such profile"
+
+
+def test_the_benchmark_prints_a_line_for_each_way(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--device", "cpu", "--steps", "1", "--batch", "4", "--narrow", "8", "--nets", "resnet-32"]
+    assert bench(options) == 0
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first.endswith("1 steps of 4 images")
+    assert [line[10:44].strip() for line in lines[:3]] == [
+        "training, float32, as written",
+        "training, bfloat16, as written",
+        "attacks,  float32",
+    ]
+    assert lines[3].startswith("resnet-32  assumed in the budget")
