@@ -6,7 +6,14 @@ from sparse_robust.data import MissingDataError
 from sparse_robust.experiments import Spec, find, find_profile
 from sparse_robust.experiments.budget import NETS, layers
 from sparse_robust.experiments.ledger.cifar import with_first_steps
-from sparse_robust.experiments.statistics import complete_size, has_profile, per_seed, stored, summary
+from sparse_robust.experiments.statistics import (
+    complete_size,
+    has_profile,
+    per_seed,
+    scale_of,
+    stored,
+    summary,
+)
 from sparse_robust.notebook import load_rows
 from sparse_robust.pruning import kept_after
 from sparse_robust.training import Training
@@ -30,7 +37,8 @@ def rows_of(name: str, profile: str, device: str = "cpu") -> tuple[pd.DataFrame,
         table = stored(name, "published")
         told = f"not run: no rows of {name!r} are published"
         if len(table):
-            told = f"published: {len(table)} of {complete_size(table, name, 'published')} rows"
+            scale = scale_of(name, "published")
+            told = f"published: {len(table)} of {complete_size(table, name, scale)} rows"
     else:
         try:
             table, told = load_rows(name, profile, device), f"rows of profile {profile!r}"
@@ -140,7 +148,9 @@ def failures(rows: pd.DataFrame) -> str:
     kinds = sorted(m for m in set(rows.metric) if m.startswith("failures_class_"))
     n = rows[(rows.metric == "failures") & (rows.attack == "DeepFool")].n.max()
     lines = [f"DeepFool on {n} images for each of {failed.shape[1]} seeds"]
-    for round_, counts in failed[(failed > 0).any(axis=1)].iterrows():
+    some = failed[(failed > 0).any(axis=1)]
+    for round_ in some.index.astype(int).tolist():
+        counts = some.loc[round_]
         of = {
             k.removeprefix("failures_class_"): per_seed(rows, k, "DeepFool").loc[round_].sum() for k in kinds
         }

@@ -55,7 +55,7 @@ def _table_1(*lines: tuple[float, ...]) -> tuple[PaperNetwork, ...]:
 
     def network(name: str, *printed: float) -> PaperNetwork:
         source = f"Table 1, {name}"
-        r_inf, r_2 = (PaperNumber(*pair, source) for pair in (printed[0:2], printed[2:4]))
+        r_inf, r_2 = (PaperNumber(value, spread, source) for value, spread in (printed[0:2], printed[2:4]))
         accuracy, zeros = (
             PaperNumber(round(value / 100, 6), round(spread / 100, 6), source, percent=True)
             for value, spread in (printed[4:6], printed[6:8])

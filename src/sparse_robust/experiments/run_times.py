@@ -29,7 +29,8 @@ def measured(rows: list[Row]) -> pd.DataFrame:
         what=lambda t: t.attack.where(~t.attack.isin(["", "exact"]), "no attack")
     )
     once = rest.groupby(["spec", "data", "seed", "round", "device", "what"], as_index=False).seconds.max()
-    return pd.concat([trained, once]).groupby(["device", "what"], as_index=False, sort=False).seconds.sum()
+    parts = pd.concat([trained, once]).groupby(["device", "what"], sort=False)[["seconds"]]
+    return parts.sum().reset_index()
 
 
 def run_times(profiles: Sequence[Profile] = PROFILES, store: Store | None = None) -> pd.DataFrame:

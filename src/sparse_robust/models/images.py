@@ -29,6 +29,8 @@ class ImageClassifier(nn.Module):
         training_seconds: [R], how long the last stage of training took, for each replica.
     """
 
+    average: Tensor
+    deviation: Tensor
     training_seconds: Tensor
 
     def __init__(self, replicas: int) -> None:

@@ -42,7 +42,8 @@ def zeros(table: pd.DataFrame) -> pd.Series:
 
 def nearest(table: pd.DataFrame, line: PaperNetwork) -> int:
     """The regularised variant whose share of zeros is nearest to that of a line of Table 1."""
-    return int((zeros(table).drop(0) - line.zeros.value).abs().idxmin())
+    gaps = (zeros(table).drop(0) - line.zeros.value).abs()
+    return int(gaps.index[int(gaps.argmin())])
 
 
 def named(table: pd.DataFrame, variant: int) -> str:

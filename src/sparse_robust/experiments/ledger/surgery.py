@@ -32,17 +32,17 @@ def stays_competitive(target: float) -> Judge:
     """Surgery reaches the sparsity with accuracy within CLOSE of dense; partly, if within HELD."""
 
     def judge(table: pd.DataFrame) -> Finding:
-        at = summary(table, "accuracy")
+        at = summary(table, "accuracy")[["mean", "sparsity"]].astype(float)
         reached = {room: at.loc[deepest(table, room)] for room in (CLOSE, HELD)}
         verdict: Verdict = (
             "reproduced"
-            if reached[CLOSE].sparsity >= target
+            if reached[CLOSE]["sparsity"] >= target
             else "partly"
-            if reached[HELD].sparsity >= target
+            if reached[HELD]["sparsity"] >= target
             else "not reproduced"
         )
-        dense, best = at.loc[0, "mean"], reached[CLOSE]
-        ours = f"{100 * best.sparsity:.2f} %: {100 * dense:.2f} → {100 * best['mean']:.2f} %"
+        dense, best = at["mean"].loc[0], reached[CLOSE]
+        ours = f"{100 * best['sparsity']:.2f} %: {100 * dense:.2f} → {100 * best['mean']:.2f} %"
         why = (
             f"within {100 * CLOSE:g} points of dense {after(table, [deepest(table)])}, within "
             f"{100 * HELD:g} {after(table, [deepest(table, HELD)])}; {100 * target:g} % zeros are asked for"
