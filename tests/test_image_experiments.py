@@ -1,6 +1,7 @@
 """The networks for CIFAR-10 through the runner: seed by seed, dense ends, resumed, timed, budgeted."""
 
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,15 @@ from typing import Any
 import pytest
 import torch
 
+from notebooks import ROOT
 from sparse_robust.bench_images import main as bench
 from sparse_robust.data import made_images
 from sparse_robust.experiments import CATALOGUE, Attack, Experiment, Row, Spec, Store, find, run, runner
 from sparse_robust.experiments.budget import ASSUMED, ITERATIONS, NETS, budget, layers, passes
-from sparse_robust.experiments.run_times import not_run, run_times
+from sparse_robust.experiments.commits import OUTSIDE, commits
+from sparse_robust.experiments.run_times import OWN, not_run, run_times
 from sparse_robust.experiments.stages import advance, arrays, build
+from sparse_robust.experiments.statistics import PUBLISHED
 from sparse_robust.models import prunable
 from sparse_robust.pruning import kept_after
 from test_ledger_cifar import rows as made_rows
@@ -156,7 +160,7 @@ def test_run_times_count_every_measurement_once(tmp_path: Path) -> None:
     assert ("vgg", "paper") in not_run(store=store)
     rows = [replace(r, value=5.0) if r.metric == "training_seconds" else r for r in made_rows("vgg")]
     store.add_rows("vgg", "paper", rows)
-    assert run_times(("smoke", "laptop"), store).empty
+    assert run_times({"smoke": "smoke", "laptop": "laptop"}, store).empty
     table = run_times(store=store)
     assert set(table.experiment) == {"vgg"}
     assert set(table.device) == {"a GPU"}
@@ -166,9 +170,53 @@ def test_run_times_count_every_measurement_once(tmp_path: Path) -> None:
         **dict.fromkeys(("no attack", "FGS", "rFGS", "DeepFool", "C&W"), 170.0),
     }
     assert ("vgg", "paper") not in not_run(store=store)
-    assert ("resnet-32", "paper") in not_run(("paper",), store)
-    assert {profile for _, profile in not_run(("laptop",), store)} == {"laptop"}
-    assert ("vgg", "laptop") not in not_run(("laptop",), store), "there is no such profile"
+    assert ("resnet-32", "paper") in not_run({"paper": "paper"}, store)
+    laptop = not_run({"laptop": "laptop"}, store)
+    assert {scale for _, scale in laptop} == {"laptop"}
+    assert ("vgg", "laptop") not in laptop, "there is no such profile"
+
+
+def test_published_rows_of_laptop_scale_are_told_from_those_of_the_paper(tmp_path: Path) -> None:
+    """A user's own laptop rows are not published; a published copy of them counts at laptop scale."""
+    store = Store(tmp_path / "results", tmp_path / "cache")
+    (paper,), (laptop,) = (find("lenet-300-100").specs[scale] for scale in ("paper", "laptop"))
+    row = made_rows("vgg")[0]
+    for file, spec in (("paper", paper), ("laptop", laptop), ("published-laptop", laptop)):
+        stored = replace(row, experiment="lenet-300-100", spec=spec.key, commit=file)
+        store.add_rows("lenet-300-100", file, [stored, replace(stored, seed=7, spec="of another spec")])
+        if file == "laptop":
+            assert commits(PUBLISHED, store).scale.tolist() == ["paper"]
+    for table in (run_times(PUBLISHED, store), commits(PUBLISHED, store)):
+        assert table.experiment.tolist() == ["lenet-300-100"] * 2
+        assert table.scale.tolist() == ["paper", "laptop"]
+    assert commits(PUBLISHED, store).commit.tolist() == ["paper", "published-laptop"]
+    assert commits(store=store).commit.tolist() == ["laptop", "paper"]
+    assert not {("lenet-300-100", "paper"), ("lenet-300-100", "laptop")} & set(not_run(PUBLISHED, store))
+
+
+def test_a_commit_tells_whether_it_can_be_looked_up(tmp_path: Path) -> None:
+    store = Store(tmp_path / "results", tmp_path / "cache")
+    first, second, third = made_rows("vgg")[:3]
+    (gone, *_) = OUTSIDE
+    rows = [replace(first, commit="a"), replace(second, commit="a", dirty=True), replace(third, commit=gone)]
+    store.add_rows("vgg", "paper", rows)
+    found = commits(store=store).set_index("commit")
+    assert found.loc["a", ["rows", "dirty", "outside"]].tolist() == [2, True, False]
+    assert found.loc[gone, ["rows", "dirty", "outside"]].tolist() == [1, False, True]
+
+
+def test_every_commit_of_a_stored_row_is_in_the_history_or_said_not_to_be() -> None:
+    """Needs the whole history, which a shallow clone and an archive lack."""
+
+    def git(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    if git("rev-parse", "--is-shallow-repository").stdout.strip() != "false":
+        pytest.skip("not a clone with its whole history")
+    store = Store(ROOT / "book" / "results", ROOT)
+    named = {commit for files in (OWN, PUBLISHED) for commit in commits(files, store).commit}
+    known = {commit for commit in named if git("merge-base", "--is-ancestor", commit, "HEAD").returncode == 0}
+    assert named - known == OUTSIDE
 
 
 def test_the_benchmark_prints_a_line_for_each_way(capsys: pytest.CaptureFixture[str]) -> None:

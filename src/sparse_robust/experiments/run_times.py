@@ -6,7 +6,7 @@ sum over seeds is wall time again. The training of earlier experiments was not t
 long measuring took. Rows of the networks for CIFAR-10 have the training too, as ``training_seconds``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -16,6 +16,10 @@ from .statistics import frame
 from .store import Store
 
 TRAINING = "training_seconds"
+
+OWN: Mapping[Profile, str] = {profile: profile for profile in PROFILES}
+"""The user's own files of rows, by the scale of their specs; the published ones are
+:data:`.statistics.PUBLISHED`."""
 
 
 def measured(rows: list[Row]) -> pd.DataFrame:
@@ -33,34 +37,35 @@ def measured(rows: list[Row]) -> pd.DataFrame:
     return parts.sum().reset_index()
 
 
-def run_times(profiles: Sequence[Profile] = PROFILES, store: Store | None = None) -> pd.DataFrame:
-    """Every stored run of these profiles: experiment, profile, device, seeds, models, what, seconds."""
+def current(name: str, scale: Profile, file: str, store: Store) -> list[Row]:
+    """The rows of an experiment in one file under its present specs of that scale."""
+    keys = {spec.key for spec in CATALOGUE[name].specs.get(scale, ())}
+    return [row for row in store.rows(name, file) if row.spec in keys]
+
+
+def run_times(files: Mapping[Profile, str] = OWN, store: Store | None = None) -> pd.DataFrame:
+    """Every stored run in these files: experiment, scale, device, seeds, models, what, seconds."""
     store = store or Store.default()
     parts = []
-    for name, experiment in CATALOGUE.items():
-        for profile in profiles:
-            keys = {spec.key for spec in experiment.specs.get(profile, ())}
-            rows = [row for row in store.rows(name, profile) if row.spec in keys]
-            if rows:
+    for name in CATALOGUE:
+        for scale, file in files.items():
+            if rows := current(name, scale, file, store):
                 seeds = len({row.seed for row in rows})
                 models = len({(row.spec, row.data, row.seed, row.round) for row in rows})
-                parts.append(
-                    measured(rows).assign(experiment=name, profile=profile, seeds=seeds, models=models)
-                )
-    columns = ["experiment", "profile", "device", "seeds", "models", "what", "seconds"]
+                parts.append(measured(rows).assign(experiment=name, scale=scale, seeds=seeds, models=models))
+    columns = ["experiment", "scale", "device", "seeds", "models", "what", "seconds"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def not_run(profiles: Sequence[Profile] = PROFILES, store: Store | None = None) -> list[tuple[str, str]]:
-    """Experiment and profile of everything in the catalogue that has no rows of these profiles."""
+def not_run(files: Mapping[Profile, str] = OWN, store: Store | None = None) -> list[tuple[str, Profile]]:
+    """Experiment and scale of everything in the catalogue of which these files have no rows."""
     store = store or Store.default()
     return [
-        (name, profile)
+        (name, scale)
         for name, experiment in CATALOGUE.items()
-        for profile in profiles
-        if profile in experiment.specs
-        and not {row.spec for row in store.rows(name, profile)} & {s.key for s in experiment.specs[profile]}
+        for scale, file in files.items()
+        if scale in experiment.specs and not current(name, scale, file, store)
     ]
 
 
-__all__ = ["TRAINING", "measured", "not_run", "run_times"]
+__all__ = ["OWN", "TRAINING", "current", "measured", "not_run", "run_times"]
