@@ -207,6 +207,7 @@ def test_rows_of_laptop_scale_are_published_as_such_until_there_are_finished_one
     assert scale_of("linear-binary", "published", store) == "paper"
     assert entry()["label"] == "reproduced"
     assert stored("linear-binary", "published", store).seed.nunique() == SEEDS
+    assert set(stored("linear-binary", "published", store, scale="laptop").scale) == {"laptop"}
 
 
 def test_the_committed_rows_are_finished_and_of_the_present_specs():
@@ -216,10 +217,10 @@ def test_the_committed_rows_are_finished_and_of_the_present_specs():
     committed = [file.split(".") for file in files if file.split(".")[1] not in {"smoke", "laptop"}]
     assert committed
     for name, file in committed:
-        table, scale = stored(name, "published", store), scales[file]
-        if scale_of(name, "published", store) == scale:
-            assert len(table) == complete_size(table, name, scale) > 0, f"{name}.{file}"
-            assert not table.dirty.any(), f"{name}.{file}: computed from code that was never committed"
+        scale = scales[file]
+        table = stored(name, "published", store, scale=scale)
+        assert len(table) == complete_size(table, name, scale) > 0, f"{name}.{file}"
+        assert not table.dirty.any(), f"{name}.{file}: computed from code that was never committed"
 
 
 def test_rows_of_another_spec_or_a_smaller_data_set_do_not_count(tmp_path):

@@ -14,7 +14,7 @@ from sparse_robust.experiments.ledger import held_rounds
 from sparse_robust.experiments.ledger.lenet import Course, course
 from sparse_robust.experiments.ledger.rules import comparable, first_below, peak_round
 from sparse_robust.experiments.paper import PaperNumber
-from sparse_robust.experiments.statistics import per_seed, summary
+from sparse_robust.experiments.statistics import paired, per_seed, summary
 from sparse_robust.models import LeNet5, LeNet300100
 from sparse_robust.notebook import provenance
 from sparse_robust.pruning import dense_masks, prune_layers
@@ -146,6 +146,33 @@ def print_falls(rows: pd.DataFrame) -> None:
         print(f"{label:23}{top:5}{below[0] or '-':>12}", *(f"{r or '-':>7}" for r in below[1:]))
 
 
+def print_lengths(usual: pd.DataFrame, longer: pd.DataFrame) -> None:
+    """What longer retraining changes: along the path, and at the peaks, on the seeds and rounds of both.
+
+    Args:
+        usual, longer: rows of two lengths, of one scale.
+    """
+    keys = {"accuracy": ("accuracy", "")} | {k: METRICS[k] for k in ("r_inf FGS", "r_2 DeepFool")}
+    pairs, columns = {}, {}
+    for label, key in keys.items():
+        values = comparable(per_seed(longer, *key))
+        same = comparable(per_seed(usual, *key)[values.columns])
+        both = values.index.intersection(same.index)
+        pairs[label] = same.loc[both], values.loc[both]
+        for what, side in zip(("usual", "longer"), pairs[label], strict=True):
+            columns[label, what] = side.mean(axis=1).round(4)
+    print(pd.DataFrame(columns).to_string(), end="\n\n")
+    for label, (short, long) in pairs.items():
+        if 0 not in short.index:
+            print(f"{label}: an attack failed on the dense networks")
+            continue
+        tops = [(peak_round(v), 100 * (v.mean(axis=1).max() / v.loc[0].mean() - 1)) for v in (short, long)]
+        told = " or ".join(f"{rise:+.1f} % after round {peak}" for peak, rise in tops)
+        worst = int((long - short).mean(axis=1).abs().idxmax())
+        change = paired(pd.DataFrame([short.loc[worst], long.loc[worst]], index=[0, 1]), 0, 1)
+        print(f"{label}: peak {told};\n  longer less usual, at most: round {worst}, {change}")
+
+
 def print_masking(rows: pd.DataFrame) -> None:
     """What masked gradients would show in, while accuracy is held."""
     held = held_rounds(rows)
@@ -255,6 +282,7 @@ __all__ = [
     "print_distances",
     "print_failures",
     "print_falls",
+    "print_lengths",
     "print_masking",
     "print_peaks",
     "print_protocol",

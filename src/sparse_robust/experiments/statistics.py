@@ -66,15 +66,18 @@ def has_profile(name: str, profile: str) -> bool:
     return ("paper" if profile == "published" else find_profile(profile)) in find(name).specs
 
 
-def stored(name: str, profile: str, store: Store | None = None) -> pd.DataFrame:
+def stored(
+    name: str, profile: str, store: Store | None = None, *, scale: Profile | None = None
+) -> pd.DataFrame:
     """What is stored of an experiment under its present specs; empty if nothing is.
 
-    ``published`` reads the committed rows, of the scale that :func:`scale_of` tells. Where rows of several
-    data sets are stored (the sample that the package carries, and later the whole of MNIST), those with the
-    most test examples count.
+    ``published`` reads the committed rows, of the scale that :func:`scale_of` tells, or of ``scale``: what is
+    put beside rows of laptop scale must be of that scale, too, though larger ones may have been published
+    since. Where rows of several data sets are stored (the sample that the package carries, and later the
+    whole of MNIST), those with the most test examples count.
     """
     store = store or Store.default()
-    scale = scale_of(name, profile, store)
+    scale = scale or scale_of(name, profile, store)
     return _read(name, scale, PUBLISHED[scale] if profile == "published" else scale, store)
 
 
