@@ -75,7 +75,16 @@ def stored(name: str, profile: str, store: Store | None = None) -> pd.DataFrame:
     """
     store = store or Store.default()
     scale = scale_of(name, profile, store)
-    return _read(name, scale, PUBLISHED[scale] if profile == "published" else scale, store)
+    return published(name, scale, store) if profile == "published" else _read(name, scale, scale, store)
+
+
+def published(name: str, scale: Profile, store: Store | None = None) -> pd.DataFrame:
+    """The committed rows of one scale, even if :func:`stored` prefers another; empty if there are none.
+
+    Raises:
+        KeyError: if no rows are published at that scale.
+    """
+    return _read(name, scale, PUBLISHED[scale], store or Store.default())
 
 
 def _read(name: str, scale: Profile, file: str, store: Store) -> pd.DataFrame:
@@ -202,6 +211,7 @@ __all__ = [
     "has_profile",
     "paired",
     "per_seed",
+    "published",
     "scale_of",
     "stored",
     "summary",
