@@ -67,8 +67,8 @@ def study(name: str, pruned: str, target: float, profile: str, device: str = "cp
     scale = scale_of(name, profile)
     (spec,) = find(name).specs[scale]
     if profile != "published":
-        rows = [load_rows(n, profile, device) for n in (name, pruned)]
-        return Study(name, scale, spec, *rows, target)
+        ours, theirs = (load_rows(n, profile, device) for n in (name, pruned))
+        return Study(name, scale, spec, ours, theirs, target)
     operated = stored(name, profile)
     other = published(pruned, scale) if len(operated) else stored(pruned, profile)
     return Study(name, scale, spec, operated, other, target)
@@ -140,11 +140,12 @@ def print_beside(study: Study) -> None:
     last = study.pruned.groupby("round").sparsity.mean().max()
     for label, key in {"accuracy": ("accuracy", ""), **METRICS}.items():
         print(f"{label:23}surgery          progressive      difference, paired, 95 % interval")
-        for round_, share in sparsity.items():
+        for round_ in sorted(study.operated["round"].unique()):
+            share = sparsity.loc[round_]
             if share > last:
                 print(f"  {100 * share:8.2f} %           beyond the last round of progressive pruning")
                 continue
-            both = at_equal_sparsity(study, key, int(str(round_)))
+            both = at_equal_sparsity(study, key, round_)
             if both.shape[1] < 2:
                 print(f"  {100 * share:8.2f} %           not comparable: the attack fails on an image")
                 continue
@@ -165,7 +166,7 @@ def print_reach(study: Study) -> None:
     dense = accuracy["mean"].loc[0]
     for room in (CLOSE, HELD):
         round_ = deepest(study.operated, room)
-        sparsity, mean = accuracy.loc[round_, ["sparsity", "mean"]]
+        sparsity, mean = map(float, accuracy.loc[round_, ["sparsity", "mean"]])
         met = "reached" if sparsity >= target else "not reached"
         print(
             f"  within {100 * room:g} points: to round {round_}, {100 * sparsity:.2f} % zeros, accuracy"
