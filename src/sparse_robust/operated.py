@@ -9,6 +9,7 @@ from sparse_robust.experiments.ledger.claim import HELD
 from sparse_robust.experiments.ledger.surgery import CLOSE, deepest
 from sparse_robust.experiments.statistics import (
     at_sparsity,
+    complete_size,
     paired,
     per_seed,
     published,
@@ -35,7 +36,7 @@ class Study:
         name: of the experiment.
         scale: of its rows; that of the paper if there are none.
         spec: what is operated on, and how.
-        operated: its rows, empty if it has not been run.
+        operated: its rows, empty if it has not been run to the end.
         pruned: the rows of progressive pruning of the same dense references, at the same scale if
             ``operated`` is not empty.
         target: the share of zeros asked for.
@@ -70,6 +71,8 @@ def study(name: str, pruned: str, target: float, profile: str, device: str = "cp
         ours, theirs = (load_rows(n, profile, device) for n in (name, pruned))
         return Study(name, scale, spec, ours, theirs, target)
     operated = stored(name, profile)
+    if len(operated) < complete_size(operated, name, scale):
+        operated = operated.iloc[:0]
     other = published(pruned, scale) if len(operated) else stored(pruned, profile)
     return Study(name, scale, spec, operated, other, target)
 
