@@ -24,6 +24,7 @@ FLOORS = (
     ("plots",),
     ("notebook",),
     ("pruned", "image_chapters"),
+    ("operated",),
     ("reproduce", "bench", "bench_images"),
     ("__main__",),
 )
