@@ -168,7 +168,8 @@ def print_lengths(usual: pd.DataFrame, longer: pd.DataFrame) -> None:
             continue
         tops = [(peak_round(v), 100 * (v.mean(axis=1).max() / v.loc[0].mean() - 1)) for v in (short, long)]
         told = " or ".join(f"{rise:+.1f} % after round {peak}" for peak, rise in tops)
-        worst = int((long - short).mean(axis=1).abs().idxmax())
+        gaps = (long - short).mean(axis=1).abs()
+        worst = int(gaps.index[int(gaps.argmax())])
         change = paired(pd.DataFrame([short.loc[worst], long.loc[worst]], index=[0, 1]), 0, 1)
         print(f"{label}: peak {told};\n  longer less usual, at most: round {worst}, {change}")
 
