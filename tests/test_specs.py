@@ -47,7 +47,7 @@ KEYS = {
     ("activation-sparsity", "smoke"): ["ae2640323a0a", "8db227a13406", "ce248fca1e3b"],
     ("activation-sparsity", "laptop"): [
         *("b4c8846d1ab4", "e32ad0b9f200", "43a0afd21c43", "65b84656365d", "114e8f80073c"),
-        *("08c9c282dd63", "dad09e39e3eb"),
+        *("02dd7d922b80", "08c9c282dd63", "9bf3adc9d764", "dad09e39e3eb"),
     ],
     ("activation-sparsity", "paper"): [
         *("d228f46b72f3", "29a8b3d71054", "098befd92057", "9f8829731888", "e3ddbec2313a"),
@@ -55,8 +55,8 @@ KEYS = {
     ],
     ("activation-sparsity-lenet-5", "smoke"): ["9f9157d4ad08", "057c143d54b7"],
     ("activation-sparsity-lenet-5", "laptop"): [
-        *("8048cf4172da", "915f803548b7", "ea185b3a62a1", "50c682e6d4e8", "920589806a28"),
-        *("c912a02f32c5",),
+        *("8048cf4172da", "915f803548b7", "ea185b3a62a1", "50c682e6d4e8", "11c997c0af00"),
+        *("920589806a28", "5191b6990714", "c912a02f32c5"),
     ],
     ("activation-sparsity-lenet-5", "paper"): [
         *("d2798b219689", "8492f87e4f31", "e8f245c65c69", "03295a788b93", "cab3a35fab5a"),

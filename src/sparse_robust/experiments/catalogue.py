@@ -302,7 +302,7 @@ def _activation_sparsity() -> tuple[Experiment, Experiment]:
             },
             {
                 "smoke": (1e-4, 1e-3),
-                "laptop": (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+                "laptop": (3e-5, 1e-4, 3e-4, 1e-3, 2e-3, 3e-3, 5e-3, 1e-2),
                 "paper": (3e-5, 1e-4, 3e-4, 1e-3, 3e-3),
             },
         ),
@@ -313,7 +313,7 @@ def _activation_sparsity() -> tuple[Experiment, Experiment]:
             {"smoke": small(cnn), "laptop": _lenet_5().specs["laptop"][0], "paper": cnn},
             {
                 "smoke": (1e-4,),
-                "laptop": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+                "laptop": (1e-4, 3e-4, 1e-3, 2e-3, 3e-3, 5e-3, 1e-2),
                 "paper": (3e-5, 1e-4, 3e-4, 1e-3, 3e-3),
             },
         ),

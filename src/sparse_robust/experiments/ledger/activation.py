@@ -15,13 +15,15 @@ from ..paper import PAPER, TABLE_1, PaperNetwork
 from ..statistics import paired, per_seed, summary
 from .claim import EmpiricalClaim, Finding, Judge
 from .lenet import R2_TOLERANCE, RINF_TOLERANCE, course, told
-from .rules import combine, held_rounds, judge_change, judge_number
+from .rules import combine, comparable, held_rounds, judge_change, judge_number
 
 REACH = 0.05
 """A network stands for a line of Table 1 if its share of zeros is within five points of the printed one."""
 
 ZEROS_TOLERANCE = 0.01
 """One point."""
+
+UNATTACKED = Finding("", "not reproduced", "DeepFool fails on some image of every regularised network")
 
 METRICS = {
     "r_inf (FGS)": ("r_inf", "FGS"),
@@ -40,10 +42,19 @@ def zeros(table: pd.DataFrame) -> pd.Series:
     return summary(by_strength(table), "activation_sparsity")["mean"]
 
 
-def nearest(table: pd.DataFrame, line: PaperNetwork) -> int:
-    """The regularised variant whose share of zeros is nearest to that of a line of Table 1."""
-    gaps = (zeros(table).drop(0) - line.zeros.value).abs()
-    return int(gaps.index[int(gaps.argmin())])
+def attackable(table: pd.DataFrame) -> list[int]:
+    """The variants in which DeepFool succeeds on every image and seed.
+
+    Under the strongest penalties all units are silent and the network is a constant: it has no adversarial
+    examples, no finite r_2, and stands for no line of the paper's table.
+    """
+    return list(comparable(per_seed(by_strength(table), *METRICS["r_2 (mean distance)"])).index)
+
+
+def nearest(table: pd.DataFrame, line: PaperNetwork) -> int | None:
+    """The attackable regularised variant whose share of zeros is nearest to that of a line of Table 1."""
+    gaps = (zeros(table).loc[attackable(table)].drop(0, errors="ignore") - line.zeros.value).abs()
+    return int(gaps.index[int(gaps.argmin())]) if len(gaps) else None
 
 
 def named(table: pd.DataFrame, variant: int) -> str:
@@ -71,6 +82,8 @@ def line_of_table(line: PaperNetwork) -> Judge:
 
     def judge(table: pd.DataFrame) -> Finding:
         variant, rows = nearest(table, line), by_strength(table)
+        if variant is None:
+            return UNATTACKED
         off = zeros(table)[variant] - line.zeros.value
         if abs(off) > REACH:
             why = f"the nearest is off by {100 * off:+.1f} points of zeros"
@@ -93,7 +106,7 @@ def line_of_table(line: PaperNetwork) -> Judge:
 
 def rises_then_falls(table: pd.DataFrame) -> Finding:
     """With accuracy held, both metrics are above the references at their peak, and fall from there."""
-    rows = by_strength(table)
+    rows = by_strength(table[table.variant.isin(attackable(table))])
     held, numbers, reasons, verdicts = held_rounds(rows), [], [], []
     for name, (metric, attack) in METRICS.items():
         c = course(per_seed(rows, metric, attack), held)
@@ -110,6 +123,8 @@ def falls_below(line: PaperNetwork) -> Judge:
 
     def judge(table: pd.DataFrame) -> Finding:
         variant, rows = nearest(table, line), by_strength(table)
+        if variant is None:
+            return UNATTACKED
         changes = {name: paired(per_seed(rows, *key), 0, variant) for name, key in METRICS.items()}
         why = "; ".join(f"{name} {told(change)}" for name, change in changes.items())
         return Finding(
