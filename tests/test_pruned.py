@@ -90,7 +90,7 @@ def test_curves_end_where_an_attack_fails():
 def test_the_printed_curves_say_that_a_mean_is_infinite_and_where_rows_come_from(capsys):
     pruned.print_curves(rows(UP_AND_DOWN, {(3, "DeepFool"): 2}), "FGS", "DeepFool")
     text = capsys.readouterr().out
-    assert "inf ± nan" in line(text, "3")
+    assert line(text, "3").split()[-2:] == ["inf", "inf"]
     assert "1.1000" in line(text, "1")
     assert "made, laptop scale: 3 seeds, n = 1000 test images, made up (d)" in text
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sparse_robust import __version__, data
 from sparse_robust.check import check
-from sparse_robust.experiments import CATALOGUE, PROFILES, ledger, run
+from sparse_robust.experiments import CATALOGUE, PROFILES, ledger, run_side_by_side
 from sparse_robust.experiments.store import Store
 from sparse_robust.theory import graph as proof_graph
 from sparse_robust.theory import ledger as proof_ledger
@@ -81,6 +81,13 @@ def parser() -> argparse.ArgumentParser:
         "--device", default="auto", help="cpu, cuda, cuda:1, or auto (default: a GPU if there is one)"
     )
     one.add_argument("--seeds", type=seeds, help="for example 0-9 or 0,3 (default: those of the profile)")
+    one.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="run N seeds side by side, for networks of which one does not fill the device (default: 1)",
+    )
     one.add_argument("--data", metavar="FOLDER", help=place)
 
     claims = command("claims", "print what the paper claims to have measured, and what the rows say")
@@ -127,7 +134,14 @@ def parser() -> argparse.ArgumentParser:
 
 def run_command(options: argparse.Namespace) -> int:
     """Run one experiment and say where its rows are."""
-    rows = run(options.name, options.profile, device=options.device, seeds=options.seeds, root=options.data)
+    rows = run_side_by_side(
+        options.name,
+        options.profile,
+        options.processes,
+        device=options.device,
+        seeds=options.seeds,
+        root=options.data,
+    )
     print(f"data: {rows[0].data_description} ({rows[0].data}); device: {rows[-1].device}")
     path = Store.default().rows_path(options.name, options.profile)
     print(f"{len(rows)} numbers of {len({row.seed for row in rows})} seeds are in {path}")

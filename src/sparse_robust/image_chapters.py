@@ -10,6 +10,7 @@ from sparse_robust.experiments.statistics import (
     complete_size,
     has_profile,
     per_seed,
+    plus_minus,
     scale_of,
     stored,
     summary,
@@ -134,7 +135,7 @@ def numbers(rows: pd.DataFrame, linf: str, l2: str) -> str:
     """The numbers behind :func:`curves`, a line for each round."""
     table = curves(rows, linf, l2)
     shown = {
-        label: [f"{m:.4f} ± {s:.4f}" for m, s in zip(part["mean"], part.spread, strict=True)]
+        label: [plus_minus(m, s) for m, s in zip(part["mean"], part.spread, strict=True)]
         for label, part in table.groupby("label", sort=False)
     }
     first = table[table.label == "accuracy"]

@@ -12,6 +12,7 @@ from sparse_robust.experiments.statistics import (
     complete_size,
     paired,
     per_seed,
+    plus_minus,
     scale_of,
     stored,
     summary,
@@ -88,7 +89,8 @@ def print_operations(study: Study) -> None:
     print(f"{study.name}, {study.scale} scale, spec {spec.key}")
     for what, training in (("dense", spec.dense), ("surgery", spec.surgery.training)):
         options = {k: v for k, v in asdict(training).items() if v}
-        print(f"  {what:9}{', '.join(f'{k} {v}' for k, v in options.items())}")
+        told = (f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in options.items())
+        print(f"  {what:9}{', '.join(told)}")
     first = spec.surgery.surgeries[0]
     print(
         f"  calendar {first.stop} steps, (1 + {first.gamma:g} step)^-{first.power:g}, margin {first.margin:g}"
@@ -151,7 +153,7 @@ def print_beside(study: Study) -> None:
             if both.shape[1] < 2:
                 print(f"  {100 * share:8.2f} %           not comparable: the attack fails on an image")
                 continue
-            told = [f"{row.mean():.4f} ± {row.std():.4f}" for _, row in both.iterrows()]
+            told = [plus_minus(row.mean(), row.std()) for _, row in both.iterrows()]
             print(f"  {100 * share:8.2f} %           {told[1]}  {told[0]}  {paired(both, 0, 1)}")
     print(provenance(study.operated))
     print(provenance(study.pruned))

@@ -14,7 +14,7 @@ from sparse_robust.experiments.ledger import held_rounds
 from sparse_robust.experiments.ledger.lenet import Course, course
 from sparse_robust.experiments.ledger.rules import comparable, first_below, peak_round
 from sparse_robust.experiments.paper import PaperNumber
-from sparse_robust.experiments.statistics import paired, per_seed, summary
+from sparse_robust.experiments.statistics import paired, per_seed, plus_minus, summary
 from sparse_robust.models import LeNet5, LeNet300100
 from sparse_robust.notebook import provenance
 from sparse_robust.pruning import dense_masks, prune_layers
@@ -77,7 +77,7 @@ def print_curves(rows: pd.DataFrame, linf: str, l2: str) -> None:
     keys = {"accuracy": ("accuracy", ""), linf: ("r_inf", linf)} | _panels(linf, l2)[r"$r_2$"]
     lines = {label: summary(rows, *key) for label, key in keys.items()}
     text = {
-        label: [f"{m:.4f} ± {s:.4f}" for m, s in zip(c["mean"], c.spread, strict=True)]
+        label: [plus_minus(m, s) for m, s in zip(c["mean"], c.spread, strict=True)]
         for label, c in lines.items()
     }
     sparsity = [f"{100 * s:.2f}" for s in lines["accuracy"].sparsity]
@@ -106,10 +106,9 @@ def print_distances(rows: pd.DataFrame, printed: PaperNumber) -> None:
     """r_2 of the dense networks under DeepFool by both definitions, beside a number of the paper."""
     print(f"paper, DeepFool                  {printed}")
     for what, metric in (("mean distance", "r_2"), ("mean squared distance", "r_2_squared")):
-        at = summary(rows, metric, "DeepFool").loc[0]
-        off = 100 * (at["mean"] / printed.value - 1)
-        ours = f"{at['mean']:.4f} ± {at.spread:.4f}"
-        print(f"ours, {what:27}{ours}  ({off:+.1f} %)")
+        mean, spread = map(float, summary(rows, metric, "DeepFool").loc[0, ["mean", "spread"]])
+        off = 100 * (mean / printed.value - 1)
+        print(f"ours, {what:27}{plus_minus(mean, spread)}  ({off:+.1f} %)")
 
 
 def courses(rows: pd.DataFrame) -> dict[str, Course | None]:

@@ -3,6 +3,7 @@
 from .catalogue import CATALOGUE, PROFILES, Experiment, Profile, find, find_profile
 from .rows import Row, RowError
 from .runner import run
+from .side_by_side import run_side_by_side
 from .spec import Attack, Spec
 from .store import CheckpointError, Store, StoreError
 
@@ -21,4 +22,5 @@ __all__ = [
     "find",
     "find_profile",
     "run",
+    "run_side_by_side",
 ]

@@ -1,5 +1,6 @@
 """From rows to what a figure or a verdict needs: frames, summaries over seeds, paired tests."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -149,6 +150,11 @@ def at_sparsity(table: pd.DataFrame, metric: str, attack: str, sparsity: float) 
     return low if share == 0 else high if share == 1 else (1 - share) * low + share * high
 
 
+def plus_minus(mean: float, spread: float) -> str:
+    """A mean and its spread over seeds to four digits; "inf" if an attack failed, as then there is none."""
+    return f"{mean:.4f} ± {spread:.4f}" if math.isfinite(mean) else "inf"
+
+
 @dataclass(frozen=True)
 class Paired:
     """A difference over the same seeds.
@@ -205,6 +211,7 @@ __all__ = [
     "has_profile",
     "paired",
     "per_seed",
+    "plus_minus",
     "scale_of",
     "stored",
     "summary",

@@ -1,0 +1,77 @@
+"""Seeds side by side, each in a process of its own: for replicas of which one does not fill the device."""
+
+import os
+import signal
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from .catalogue import Profile, find
+from .rows import Row
+from .runner import run
+from .stages import load
+from .store import Store
+
+
+def _prepare(processes: int) -> None:
+    """In a new process: take a share of the cores, and stop at once and silently when interrupted."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
+
+
+def run_side_by_side(
+    name: str,
+    profile: Profile,
+    processes: int,
+    *,
+    device: str = "auto",
+    seeds: Sequence[int] | None = None,
+    root: Path | str | None = None,
+    store: Store | None = None,
+) -> list[Row]:
+    """:func:`.runner.run`, with up to ``processes`` seeds at a time; on a GPU they share it.
+
+    Numbers are those of a run seed by seed. The cores of the machine are divided among the processes. A seed
+    that fails stops those that have not begun; what the others finish is stored.
+
+    Args:
+        name: as in the catalogue.
+        profile: ``smoke``, ``laptop`` or ``paper``.
+        processes: at least 1.
+        device: as for :func:`.runner.run`.
+        seeds: None for the profile's own.
+        root: the data root; None for the default.
+        store: where rows and checkpoints live; None for the default.
+
+    Raises:
+        ValueError: if ``processes`` is less than 1.
+        Exception: whatever :func:`.runner.run` raises for a seed.
+    """
+    if processes < 1:
+        raise ValueError(f"processes must be at least 1, got {processes}")
+    store = store or Store.default()
+    wanted = tuple(dict.fromkeys(find(name).seeds.get(profile, ()) if seeds is None else seeds))
+    if processes > 1 and len(wanted) > 1:
+        for spec in find(name).specs.get(profile, ()):
+            load(spec, root)  # downloads once what each process then reads
+        pool = ProcessPoolExecutor(processes, get_context("spawn"), _prepare, (processes,))
+        with pool, tqdm(total=len(wanted), desc=f"{name} ({profile}), seeds") as bar:
+            jobs = [
+                pool.submit(run, name, profile, device=device, seeds=[s], root=root, store=store, quiet=True)
+                for s in wanted
+            ]
+            try:
+                for job in as_completed(jobs):
+                    job.result()
+                    bar.update()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    return run(name, profile, device=device, seeds=seeds, root=root, store=store)
+
+
+__all__ = ["run_side_by_side"]

@@ -1,0 +1,42 @@
+"""Seeds in processes of their own give the rows of one process."""
+
+from pathlib import Path
+
+import pytest
+
+from sparse_robust.experiments import Store, run, run_side_by_side
+
+
+def test_processes_store_what_one_process_stores(tmp_path: Path) -> None:
+    alone, shared = (Store(tmp_path / name, tmp_path / name) for name in ("alone", "shared"))
+    expected = [
+        row
+        for seed in (0, 2)
+        for row in run("linear-binary", "smoke", device="cpu", seeds=[seed], store=alone, quiet=True)
+    ]
+    found = run_side_by_side("linear-binary", "smoke", 2, device="cpu", seeds=[2, 0], store=shared)
+    assert {row.seed for row in found} == {0, 2}
+    values = {row.identity: row.value for row in found}
+    assert values == pytest.approx({row.identity: row.value for row in expected})
+    assert shared.rows("linear-binary", "smoke") == found, (
+        "every process wrote into one file, and lost nothing"
+    )
+
+
+def test_a_failure_in_a_process_is_that_of_the_run(tmp_path: Path) -> None:
+    store = Store(tmp_path / "results", tmp_path / "cache")
+    with pytest.raises(ValueError, match="no device 'cuda:99'"):
+        run_side_by_side("linear-binary", "smoke", 2, device="cuda:99", seeds=[0, 1], store=store)
+    assert not store.results.exists()
+
+
+def test_without_processes_nothing_runs(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="processes must be at least 1, got 0"):
+        run_side_by_side("linear-binary", "smoke", 0, store=Store(tmp_path, tmp_path))
+
+
+def test_unknown_names_are_as_clear_as_in_one_process(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="known: linear-binary"):
+        run_side_by_side("figure-7", "smoke", 2, store=Store(tmp_path, tmp_path))
+    with pytest.raises(KeyError, match="vgg has no profile 'laptop'"):
+        run_side_by_side("vgg", "laptop", 2, seeds=[0, 1], store=Store(tmp_path, tmp_path))
