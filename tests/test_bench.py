@@ -1,11 +1,15 @@
 """The benchmark's contenders do the same work, so that their times can be compared; times are not tested."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from sparse_robust.bench import CONTENDERS, NETS, main, random_masks
+from sparse_robust.bench import CONTENDERS, NETS, main, print_speeds, random_masks
+from sparse_robust.experiments import RowError
+from sparse_robust.experiments.speeds import Speed, compare_speeds, keep_speeds, read_speeds
 from sparse_robust.rng import stream
 
 
@@ -26,10 +30,51 @@ def test_contenders_end_at_the_same_weights(net: str) -> None:
                 assert 0.6 < float((value == 0).float().mean()) < 0.73
 
 
-def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--replicas", "2", "--steps", "2", "--nets", "lenet-300-100"]) == 0
+def test_the_table_and_what_is_kept(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "speeds" / "replicas.jsonl"
+    options = ["--replicas", "2", "--steps", "2", "--turns", "2", "--nets", "lenet-300-100", "--keep"] + [
+        str(path)
+    ]
+    assert main(options) == 0
     first, *lines = capsys.readouterr().out.splitlines()
-    assert first.startswith("2 replicas, batch 64, masks, cpu")
-    assert [line[15:32].strip() for line in lines] == list(CONTENDERS)
-    assert all(line.startswith("lenet-300-100") and "replica-iterations/s" in line for line in lines)
-    assert lines[-1].endswith(" 1.00x")
+    assert first.startswith("lenet-300-100: 2 replicas, 2 steps of 64 with masks, cpu")
+    assert first.endswith("2 turns")
+    assert [line[2:19].strip() for line in lines] == list(CONTENDERS)
+    assert lines[-1].endswith("1.00x as fast [1.00, 1.00]")
+    kept = read_speeds(path)
+    assert list(kept.way) == 2 * list(CONTENDERS)
+    assert list(kept.turn) == sorted(kept.turn)
+    assert kept.turn.nunique() == 2
+    assert (kept.value > 0).all()
+    assert main(options) == 0
+    assert len(read_speeds(path)) == 2 * len(kept), "added to what was there"
+
+
+SPEED = Speed("net", "replicas", 2, 10, "0", 400.0, "cpu", 2, "2.0", "abc", False)
+
+
+def test_ratios_are_taken_within_a_turn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "speeds.jsonl"
+    loop = replace(SPEED, way="loop")
+    values = [(400.0, 200.0), (100.0, 20.0), (300.0, 100.0)]  # a machine that was busy in the second turn
+    turns = [
+        (replace(SPEED, turn=str(turn), value=ours), replace(loop, turn=str(turn), value=theirs))
+        for turn, (ours, theirs) in enumerate(values)
+    ]
+    keep_speeds(path, [speed for pair in turns for speed in pair])
+    compared = compare_speeds(read_speeds(path), "replicas").set_index("way")
+    assert list(compared.loc["loop", ["speed", "times", "least", "most", "turns"]]) == [100, 3, 2, 5, 3]
+    assert list(compared.loc["replicas", ["speed", "times", "least", "most"]]) == [300, 1, 1, 1]
+    print_speeds(read_speeds(path))
+    assert "loop                  100 replica-iterations/s   replicas are 3.00x as fast [2.00, 5.00]" in (
+        capsys.readouterr().out
+    )
+
+
+def test_a_file_of_something_else_is_named_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "speeds.jsonl"
+    path.write_text('{"net": "lenet-5"}\n')
+    with pytest.raises(RowError, match=r"speeds\.jsonl, line 1: not an object of net, way"):
+        keep_speeds(path, [SPEED])
+    assert path.read_text() == '{"net": "lenet-5"}\n'
+    assert read_speeds(tmp_path / "none").empty

@@ -8,9 +8,12 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -18,6 +21,8 @@ from torch.nn.utils import prune
 from torch.utils.data import DataLoader, TensorDataset
 
 from sparse_robust.data import embedded_digits, pixels
+from sparse_robust.experiments.runner import code_version, device_name
+from sparse_robust.experiments.speeds import CASE, Speed, compare_speeds, keep_speeds
 from sparse_robust.models import LeNet5, LeNet300100, ReplicaConv2d, ReplicaLinear, prunable
 from sparse_robust.rng import stream
 from sparse_robust.training import Training, batches, gradient, train
@@ -164,20 +169,49 @@ def measure(net: str, contender: str, count: int, steps: int, device: torch.devi
     return count * steps / seconds(steps)
 
 
+def print_speeds(speeds: pd.DataFrame) -> None:
+    """Each way's replica-iterations per second and how many times faster replicas are, in the same turn."""
+    for _, lines in compare_speeds(speeds, "replicas").groupby(CASE, sort=False):
+        of = lines.iloc[0]
+        print(f"{of.net}: {of.seeds} replicas, {of.steps} steps of {DESCENT.batch_size} with masks,", end=" ")
+        print(f"{of.device}, {of.threads} threads, {of.turns} turns")
+        for line in lines.itertuples():
+            ratio = f"replicas are {line.times:.2f}x as fast [{line.least:.2f}, {line.most:.2f}]"
+            print(f"  {line.way:17}{line.speed:8.0f} replica-iterations/s   {ratio}")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print replica-iterations per second of every contender, and the ratio to the best of the others."""
+    """Measure every way, turn by turn, and print the medians and the ratios within a turn."""
     command = argparse.ArgumentParser(prog="python -m sparse_robust.bench", description=__doc__)
     command.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     command.add_argument("--replicas", type=int, default=10, help="default: 10")
     command.add_argument("--steps", type=int, default=200, help="timed, for each replica (default: 200)")
+    command.add_argument("--turns", type=int, default=3, help="how often each way is timed (default: 3)")
     command.add_argument("--nets", nargs="+", choices=NETS, default=list(NETS), help="default: both")
+    command.add_argument("--keep", type=Path, metavar="FILE", help="add the measurements to a file, as JSON")
     options = command.parse_args(arguments)
-    device = torch.device(options.device)
-    print(f"{options.replicas} replicas, batch 64, masks, {device.type}, {torch.get_num_threads()} threads")
-    for net in options.nets:
-        speeds = {name: measure(net, name, options.replicas, options.steps, device) for name in CONTENDERS}
-        for name, speed in speeds.items():
-            print(f"{net:15}{name:17}{speed:8.0f} replica-iterations/s{speeds['replicas'] / speed:8.2f}x")
+    device, (commit, dirty) = torch.device(options.device), code_version()
+    speeds = [
+        Speed(
+            net=net,
+            way=way,
+            seeds=options.replicas,
+            steps=options.steps,
+            turn=turn,
+            value=measure(net, way, options.replicas, options.steps, device),
+            device=device_name(device),
+            threads=torch.get_num_threads(),
+            torch=torch.__version__,
+            commit=commit,
+            dirty=dirty,
+        )
+        for net in options.nets
+        for turn in (datetime.now(UTC).isoformat() for _ in range(options.turns))
+        for way in CONTENDERS
+    ]
+    if options.keep:
+        keep_speeds(options.keep, speeds)
+    print_speeds(pd.DataFrame(map(vars, speeds)))
     return 0
 
 
@@ -191,6 +225,7 @@ __all__ = [
     "measure",
     "order",
     "plain",
+    "print_speeds",
     "random_masks",
     "replicas",
     "tensor_loop",
