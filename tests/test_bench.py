@@ -32,9 +32,8 @@ def test_contenders_end_at_the_same_weights(net: str) -> None:
 
 def test_the_table_and_what_is_kept(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "speeds" / "replicas.jsonl"
-    options = ["--replicas", "2", "--steps", "2", "--turns", "2", "--nets", "lenet-300-100", "--keep"] + [
-        str(path)
-    ]
+    few = ["--replicas", "2", "--steps", "2", "--turns", "2", "--nets", "lenet-300-100"]
+    options = [*few, "--keep", str(path)]
     assert main(options) == 0
     first, *lines = capsys.readouterr().out.splitlines()
     assert first.startswith("lenet-300-100: 2 replicas, 2 steps of 64 with masks, cpu")
