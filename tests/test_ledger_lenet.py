@@ -92,6 +92,16 @@ def test_rows_like_the_paper_reproduce_every_claim(net: str, name: str):
     assert "|" not in finding.ours + finding.why, "it would end the cell of a table"
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("net", "name"), EVERY)
+def test_networks_without_any_robustness_are_judged_too(net: str, name: str):
+    """As after the brief training of ``smoke``, where every image is misclassified under attack."""
+    nothing = changed(net, lambda r, metric, attack, v: v if metric == "accuracy" else 0.0)
+    finding = judged(name, nothing, noise=0.0)
+    assert finding.verdict == ("reproduced" if name == f"{net}-accuracy" else "not reproduced")
+    assert "nan" not in finding.ours + finding.why
+
+
 def declining(round_: int, metric: str, attack: str, v: float) -> float:
     """Everything but accuracy falls from the start."""
     return v if metric == "accuracy" else 1 - 0.01 * round_

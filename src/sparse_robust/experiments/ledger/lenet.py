@@ -113,10 +113,11 @@ def rises_then_falls(metric: str, attacks: tuple[str, ...]) -> Judge:
             verdicts.append(c.verdict)
             sparsity = table[table["round"] == c.peak].sparsity.mean()
             numbers.append(f"{attack} {c.dense:.4f} → {c.top:.4f} at {100 * sparsity:.1f} %")
+            share = f"{100 * (c.top / c.dense - 1):+.1f} %" if c.dense else "from zero"
             dips = f"; below dense after {', '.join(map(str, c.dips))} before" if c.dips else ""
             reasons.append(
                 f"{attack}{images(table, attack)}: round {c.peak} (seeds' own peaks: {c.earliest} to "
-                f"{c.latest}), {100 * (c.top / c.dense - 1):+.1f} %: {told(c.rise)}{dips}; "
+                f"{c.latest}), {share}: {told(c.rise)}{dips}; "
                 f"from there to round {c.last} {told(c.fall)}"
             )
         why = f"peak among {len(held) - 1} rounds with accuracy held. " + ". ".join(reasons)
@@ -199,6 +200,8 @@ def falls_most(pairs: tuple[tuple[str, str], ...]) -> Judge:
             }
             if not kept:
                 return Finding("", "not reproduced", f"no round to compare under {l2} and {linf}")
+            if pd.DataFrame(kept).isna().any(axis=None):
+                return Finding("", "not reproduced", f"a seed is robust in no round under {l2} or {linf}")
             change = paired(pd.DataFrame([kept[linf], kept[l2]], index=[0, 1]), 0, 1)
             verdicts.append(judge_change(change, -1))
             numbers += [f"{attack} {100 * (share.mean() - 1):+.1f} %" for attack, share in kept.items()]
