@@ -39,7 +39,7 @@ def test_the_table_and_what_is_kept(capsys: pytest.CaptureFixture[str], tmp_path
     assert first.startswith("lenet-300-100: 2 replicas, 2 steps of 64 with masks, cpu")
     assert first.endswith("2 turns")
     assert [line[2:19].strip() for line in lines] == list(CONTENDERS)
-    assert lines[-1].endswith("1.00x as fast [1.00, 1.00]")
+    assert ["x as fast [" in line for line in lines] == [True, True, False]
     kept = read_speeds(path)
     assert list(kept.way) == 2 * list(CONTENDERS)
     assert list(kept.turn) == sorted(kept.turn)

@@ -176,8 +176,9 @@ def print_speeds(speeds: pd.DataFrame) -> None:
         print(f"{of.net}: {of.seeds} replicas, {of.steps} steps of {DESCENT.batch_size} with masks,", end=" ")
         print(f"{of.device}, {of.threads} threads, {of.turns} turns")
         for line in lines.itertuples():
-            ratio = f"replicas are {line.times:.2f}x as fast [{line.least:.2f}, {line.most:.2f}]"
-            print(f"  {line.way:17}{line.speed:8.0f} replica-iterations/s   {ratio}")
+            ratio = f"   replicas are {line.times:.2f}x as fast [{line.least:.2f}, {line.most:.2f}]"
+            told = f"  {line.way:17}{line.speed:8.0f} replica-iterations/s"
+            print(told if line.way == "replicas" else told + ratio)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
