@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from made_rows import made_rows
 from sparse_robust.experiments import CATALOGUE, ledger
 from sparse_robust.experiments.ledger.lenet import course
 from sparse_robust.experiments.paper import PAPER
@@ -46,23 +47,12 @@ def as_in_the_paper(net: str) -> Value:
 def table(value: Value, noise: float = 1e-4) -> pd.DataFrame:
     """One line per number, with a jitter of every model's own, a small one where it is accuracy."""
     generator = np.random.default_rng(0)
-    return pd.DataFrame(
-        [
-            {
-                "round": round_,
-                "seed": seed,
-                "metric": metric,
-                "attack": attack,
-                "value": value(round_, metric, attack)
-                + (1e-4 if metric == "accuracy" else noise) * generator.standard_normal(),
-                "sparsity": SPARSITY[round_],
-                "n": IMAGES.get(attack, 10_000),
-            }
-            for round_ in ROUNDS
-            for seed in SEEDS
-            for metric, attack in KINDS
-        ]
-    )
+
+    def jittered(round_: int, seed: int, metric: str, attack: str) -> float:
+        by = 1e-4 if metric == "accuracy" else noise
+        return value(round_, metric, attack) + by * generator.standard_normal()
+
+    return made_rows(SPARSITY, SEEDS, KINDS, jittered, lambda attack: IMAGES.get(attack, 10_000))
 
 
 def judged(name: str, value: Value, noise: float = 1e-4) -> ledger.Finding:

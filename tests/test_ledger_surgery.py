@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from made_rows import made_rows
 from sparse_robust.experiments import ledger
 from sparse_robust.experiments.ledger.surgery import CLOSE, deepest
 from sparse_robust.experiments.statistics import at_sparsity
@@ -29,21 +30,12 @@ def as_the_paper_says(round_: int, metric: str, attack: str) -> float:
 
 
 def table(value: Value, seeds: int = 5) -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {
-                "round": round_,
-                "seed": seed,
-                "sparsity": sparsity,
-                "metric": metric,
-                "attack": attack,
-                "value": value(round_, metric, attack) + 1e-3 * ((7 * seed + 3 * round_) % 5 - 2),
-                "n": 500 if attack == "C&W" else 10_000,
-            }
-            for round_, sparsity in enumerate(SPARSITY)
-            for seed in range(seeds)
-            for metric, attack in KINDS
-        ]
+    return made_rows(
+        SPARSITY,
+        range(seeds),
+        KINDS,
+        lambda r, seed, metric, attack: value(r, metric, attack) + 1e-3 * ((7 * seed + 3 * r) % 5 - 2),
+        lambda attack: 500 if attack == "C&W" else 10_000,
     )
 
 

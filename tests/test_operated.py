@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from made_rows import made_rows
 from sparse_robust.experiments import find
 from sparse_robust.operated import (
     PANELS,
@@ -27,24 +28,15 @@ TELLS = dict.fromkeys(("experiment", "commit", "torch", "device", "data", "data_
 
 def rows(sparsities: list[float], value: Callable[[float, int], float]) -> pd.DataFrame:
     """Rows of four seeds, the value of each metric by sparsity and seed."""
-    return pd.DataFrame(
-        [
-            {
-                "round": round_,
-                "seed": seed,
-                "sparsity": sparsity,
-                "metric": metric,
-                "attack": attack,
-                "value": value(sparsity, seed),
-                "n": 1000,
-                "scale": "laptop",
-                "dirty": False,
-                **TELLS,
-            }
-            for round_, sparsity in enumerate(sparsities)
-            for seed in range(4)
-            for metric, attack in KEYS
-        ]
+    return made_rows(
+        sparsities,
+        range(4),
+        KEYS,
+        lambda round_, seed, metric, attack: value(sparsities[round_], seed),
+        lambda attack: 1000,
+        scale="laptop",
+        dirty=False,
+        **TELLS,
     )
 
 
