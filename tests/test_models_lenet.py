@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sparse_robust.bench import plain
-from sparse_robust.models import LeNet5, LeNet300100, ReplicaConv2d, prunable
+from sparse_robust.models import LeNet5, LeNet300100, ReplicaConvPool2d, prunable
 from sparse_robust.models.layers import grouped, one_by_one
 from sparse_robust.rng import stream
 
@@ -85,17 +85,19 @@ def test_activations_are_what_the_next_layer_reads(kind: str) -> None:
 
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("wanted", [(0, 1, 2), (0,), (1, 2), (2,)])
-def test_grouped_convolution_is_r_convolutions(channels: int, wanted: tuple[int, ...]) -> None:
+def test_grouped_convolution_and_pooling_are_those_of_r_replicas(
+    channels: int, wanted: tuple[int, ...]
+) -> None:
     """The two ways of a CPU and a GPU, with their gradients: all, those of attacks, those of training."""
 
     def outcome(convolve: Any) -> list[Tensor]:
         inputs = [
             torch.rand(shape, generator=stream(2, "test/conv"), dtype=torch.float64)
-            for shape in ((3, 4, channels, 7, 6), (3, 5, channels, 3, 3), (3, 5))
+            for shape in ((3, 4, channels, 9, 8), (3, 5, channels, 3, 3), (3, 5))
         ]
         chosen = [inputs[i].requires_grad_() for i in wanted]
         y = convolve(*inputs)
-        assert y.shape == (3, 4, 5, 5, 4)
+        assert y.shape == (3, 4, 5, 3, 3)
         return [y, *torch.autograd.grad(y.square().sum(), chosen)]
 
     for a, b in zip(outcome(grouped), outcome(one_by_one), strict=True):
@@ -103,7 +105,7 @@ def test_grouped_convolution_is_r_convolutions(channels: int, wanted: tuple[int,
 
 
 def test_a_convolution_reads_its_own_replica() -> None:
-    layer = ReplicaConv2d((0, 1), 1, 2, 3, "conv")
+    layer = ReplicaConvPool2d((0, 1), 1, 2, 3, "conv")
     x = torch.rand(2, 1, 1, 5, 5, generator=stream(0, "test/conv"))
     changed = torch.stack([x[0], x[1] + 1])
     assert torch.equal(layer(x)[0], layer(changed)[0])

@@ -5,14 +5,18 @@ counted is replica-iterations per second, one mini-batch of 64 for one replica.
 """
 
 import argparse
+import functools
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -22,13 +26,16 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from sparse_robust.data import embedded_digits, pixels
 from sparse_robust.experiments.runner import code_version, device_name
+from sparse_robust.experiments.side_by_side import pool
 from sparse_robust.experiments.speeds import CASE, Speed, compare_speeds, keep_speeds
-from sparse_robust.models import LeNet5, LeNet300100, ReplicaConv2d, ReplicaLinear, prunable
+from sparse_robust.models import LeNet5, LeNet300100, ReplicaConvPool2d, ReplicaLinear, prunable
 from sparse_robust.rng import stream
 from sparse_robust.training import Training, batches, gradient, train
 
 Net = LeNet300100 | LeNet5
 Masks = dict[str, Tensor]
+Array = npt.NDArray[Any]
+Arrays = dict[str, Array]
 NETS: dict[str, type[Net]] = {"lenet-300-100": LeNet300100, "lenet-5": LeNet5}
 DESCENT = Training(steps=1, lr=0.01, weight_decay=5e-4)
 STAGE = "round-1"
@@ -44,7 +51,7 @@ def plain(model: Net, r: int) -> nn.Sequential:
         copy.load_state_dict({"weight": layer.weight[r], "bias": layer.bias[r, 0]})
         return copy
 
-    def convolution(layer: ReplicaConv2d) -> nn.Conv2d:
+    def convolution(layer: ReplicaConvPool2d) -> nn.Conv2d:
         filters, channels, size = layer.weight.shape[1:4]
         copy = nn.Conv2d(channels, filters, size, device=layer.weight.device)
         copy.load_state_dict({"weight": layer.weight[r], "bias": layer.bias[r]})
@@ -71,10 +78,51 @@ def random_masks(model: nn.Module) -> Masks:
 
 def replicas(model: Net, masks: Masks, x: Tensor, y: Tensor, steps: int) -> list[nn.Sequential]:
     """This book's way: all replicas in one batched program."""
-    seeds = range(len(next(iter(masks.values()))))
+    seeds = range(count(masks))
     options = Training(**{**vars(DESCENT), "steps": steps})
     train(model, masks, x, y, options, seeds=seeds, stage=STAGE)
     return [plain(model, r) for r in seeds]
+
+
+def one_per_core(model: Net, masks: Masks, x: Tensor, y: Tensor, steps: int) -> list[nn.Sequential]:
+    """This book's other way: each replica by itself, as many at a time as there are cores (CPU only)."""
+
+    def row(tensors: Masks, r: int) -> Arrays:
+        return {name: tensor[r : r + 1].numpy() for name, tensor in tensors.items()}
+
+    state, data = model.state_dict(), (x.numpy(), y.numpy())
+    jobs = [
+        workers().submit(lone_replica, type(model), r, row(state, r), row(masks, r), *data, steps)
+        for r in range(count(masks))
+    ]
+    return [job.result() for job in jobs]
+
+
+def lone_replica(
+    kind: type[Net], r: int, state: Arrays, masks: Arrays, x: Array, y: Array, steps: int
+) -> nn.Sequential:
+    """Replica r, trained alone.
+
+    It is given arrays: sharing tensors makes the sending process compute in a second thread, and OpenMP,
+    which then counts more threads than cores, lets all that it does later wait instead of spin.
+    """
+    model = kind((r,))
+    model.load_state_dict({name: torch.from_numpy(values) for name, values in state.items()})
+    tensors = {name: torch.from_numpy(mask) for name, mask in masks.items()}
+    options = Training(**{**vars(DESCENT), "steps": steps})
+    train(model, tensors, torch.from_numpy(x), torch.from_numpy(y), options, seeds=(r,), stage=STAGE)
+    return plain(model, 0)
+
+
+@functools.cache
+def workers() -> ProcessPoolExecutor:
+    """A process for each core; they stay, as starting them is not what is timed."""
+    return pool(os.cpu_count() or 1)
+
+
+def count(masks: Masks) -> int:
+    """The number of replicas."""
+    return len(next(iter(masks.values())))
 
 
 def layers(module: nn.Module) -> list[nn.Module]:
@@ -103,7 +151,7 @@ def loader_loop(
 ) -> list[nn.Sequential]:
     """The usual way: a DataLoader over examples, PyTorch's own pruning, one replica after another."""
     finished = []
-    for r in range(len(next(iter(masks.values())))):
+    for r in range(count(masks)):
         module = plain(model, r)
         for layer, mask in zip(layers(module), masks.values(), strict=True):
             prune.custom_from_mask(layer, "weight", mask[r])
@@ -124,7 +172,7 @@ def tensor_loop(
 ) -> list[nn.Sequential]:
     """The best loop over one replica after another: data as one tensor, fused descent, channels last."""
     finished = []
-    for r in range(len(next(iter(masks.values())))):
+    for r in range(count(masks)):
         module = plain(model, r)
         module.to(memory_format=torch.channels_last)
         weights = [p for name, p in module.named_parameters() if name.endswith("weight")]
@@ -135,7 +183,7 @@ def tensor_loop(
         sgd = descent(module, fused=True)
         for index in order(r, x, steps):
             sgd.zero_grad()
-            functional.cross_entropy(module(x[index]), y[index]).backward()
+            functional.cross_entropy(module(x.index_select(0, index)), y[index]).backward()
             for weight, mask in held:
                 gradient(weight).mul_(mask)
             sgd.step()
@@ -147,17 +195,18 @@ Contender = Callable[[Net, Masks, Tensor, Tensor, int], list[nn.Sequential]]
 CONTENDERS: dict[str, Contender] = {
     "DataLoader loop": loader_loop,
     "tensor loop": tensor_loop,
+    "one per core": one_per_core,
     "replicas": replicas,
 }
 
 
-def measure(net: str, contender: str, count: int, steps: int, device: torch.device) -> float:
-    """Replica-iterations per second of ``count`` replicas, after a short run to warm up."""
+def measure(net: str, contender: str, seeds: int, steps: int, device: torch.device) -> float:
+    """Replica-iterations per second of ``seeds`` replicas, after a short run to warm up."""
     data = embedded_digits().train
     x, y = pixels(data).flatten(1).to(device), data.labels.to(device)
 
     def seconds(steps: int) -> float:
-        model = NETS[net](range(count)).to(device)
+        model = NETS[net](range(seeds)).to(device)
         masks = random_masks(model)
         start = time.perf_counter()
         CONTENDERS[contender](model, masks, x, y, steps)
@@ -166,7 +215,7 @@ def measure(net: str, contender: str, count: int, steps: int, device: torch.devi
         return time.perf_counter() - start
 
     seconds(2)
-    return count * steps / seconds(steps)
+    return seeds * steps / seconds(steps)
 
 
 def print_speeds(speeds: pd.DataFrame) -> None:
@@ -209,6 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for net in options.nets
         for turn in (datetime.now(UTC).isoformat() for _ in range(options.turns))
         for way in CONTENDERS
+        if way != "one per core" or device.type == "cpu"
     ]
     if options.keep:
         keep_speeds(options.keep, speeds)
@@ -219,17 +269,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 __all__ = [
     "CONTENDERS",
     "NETS",
+    "count",
     "descent",
     "layers",
     "loader_loop",
+    "lone_replica",
     "main",
     "measure",
+    "one_per_core",
     "order",
     "plain",
     "print_speeds",
     "random_masks",
     "replicas",
     "tensor_loop",
+    "workers",
 ]
 
 if __name__ == "__main__":

@@ -147,8 +147,9 @@ def train(
             group["lr"] = options.rate(step)
         with view(step):
             if objective is None:
-                logits = model(x[index])  # [R, batch, K]
-                loss = functional.cross_entropy(logits.flatten(0, 1), y[index].flatten(), reduction="sum")
+                chosen = index.flatten()
+                logits = model(x.index_select(0, chosen).unflatten(0, index.shape))  # [R, batch, K]
+                loss = functional.cross_entropy(logits.flatten(0, 1), y[chosen], reduction="sum")
             else:
                 loss = objective(index)
             sgd.zero_grad()

@@ -23,6 +23,11 @@ def _prepare(processes: int) -> None:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
 
 
+def pool(processes: int) -> ProcessPoolExecutor:
+    """Fresh processes that divide the cores of the machine among them."""
+    return ProcessPoolExecutor(processes, get_context("spawn"), _prepare, (processes,))
+
+
 def run_side_by_side(
     name: str,
     profile: Profile,
@@ -58,10 +63,12 @@ def run_side_by_side(
     if processes > 1 and len(wanted) > 1:
         for spec in find(name).specs.get(profile, ()):
             load(spec, root)  # downloads once what each process then reads
-        pool = ProcessPoolExecutor(processes, get_context("spawn"), _prepare, (processes,))
-        with pool, tqdm(total=len(wanted), desc=f"{name} ({profile}), seeds") as bar:
+        workers = pool(processes)
+        with workers, tqdm(total=len(wanted), desc=f"{name} ({profile}), seeds") as bar:
             jobs = [
-                pool.submit(run, name, profile, device=device, seeds=[s], root=root, store=store, quiet=True)
+                workers.submit(
+                    run, name, profile, device=device, seeds=[s], root=root, store=store, quiet=True
+                )
                 for s in wanted
             ]
             try:
@@ -69,9 +76,9 @@ def run_side_by_side(
                     job.result()
                     bar.update()
             except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
+                workers.shutdown(wait=False, cancel_futures=True)
                 raise
     return run(name, profile, device=device, seeds=seeds, root=root, store=store)
 
 
-__all__ = ["run_side_by_side"]
+__all__ = ["pool", "run_side_by_side"]

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from .image_layers import BatchNorm, Convolution, Dropout
 from .images import ImageClassifier, ResNet32, VGGLike
-from .layers import ReplicaConv2d, ReplicaLinear
+from .layers import ReplicaConvPool2d, ReplicaLinear
 from .lenet import LeNet5, LeNet300100
 from .linear import LinearClassifier
 
@@ -26,7 +26,7 @@ __all__ = [
     "LeNet5",
     "LeNet300100",
     "LinearClassifier",
-    "ReplicaConv2d",
+    "ReplicaConvPool2d",
     "ReplicaLinear",
     "ResNet32",
     "VGGLike",

@@ -44,11 +44,12 @@ class ReplicaLinear(nn.Module):
         return torch.baddbmm(self.bias.mT, self.weight, x.mT).mT
 
 
-class ReplicaConv2d(nn.Module):
-    """R independent convolutions without padding, ``[R, N, C, H, W] -> [R, N, O, H - k + 1, W - k + 1]``.
+class ReplicaConvPool2d(nn.Module):
+    """R independent convolutions without padding, each followed by the maximum over squares of 2 x 2.
 
-    They start as Caffe's xavier filler starts them: weights uniform on (-sqrt(3/I), sqrt(3/I)) with
-    I = C k^2 inputs to each output, biases at zero.
+    ``[R, N, C, H, W] -> [R, N, O, (H - k + 1) // 2, (W - k + 1) // 2]``. They start as Caffe's xavier filler
+    starts them: weights uniform on (-sqrt(3/I), sqrt(3/I)) with I = C k^2 inputs to each output, biases at
+    zero.
 
     Attributes:
         weight: [R, O, C, k, k].
@@ -62,27 +63,28 @@ class ReplicaConv2d(nn.Module):
         self.bias = nn.Parameter(torch.zeros(len(seeds), filters))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``x`` [R, N, C, H, W] -> [R, N, O, H - k + 1, W - k + 1]."""
+        """``x`` [R, N, C, H, W] -> [R, N, O, (H - k + 1) // 2, (W - k + 1) // 2]."""
         return (one_by_one if x.device.type == "cpu" else grouped)(x, self.weight, self.bias)
 
 
 def one_by_one(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """The convolutions of R replicas one after another: on a CPU, where one fills the cores, the faster way.
+    """The maps of R replicas one after another: on a CPU, where one fills the cores, the faster way.
 
-    The channels of a pixel lie side by side, which is the layout that CPUs convolve fastest in.
+    The channels of a pixel lie side by side, which is the layout that CPUs convolve fastest in, and replicas
+    are joined when their maps are small again.
     """
     layout = torch.channels_last
     rows = [
-        functional.conv2d(z.to(memory_format=layout), w.to(memory_format=layout), b)
+        functional.max_pool2d(functional.conv2d(z.to(memory_format=layout), w.to(memory_format=layout), b), 2)
         for z, w, b in zip(x, weight, bias, strict=True)
     ]
     return torch.stack([row.movedim(1, -1) for row in rows]).movedim(-1, 2)
 
 
 def grouped(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """The convolutions of R replicas as one with R groups: on a GPU, which one replica leaves idle."""
+    """The maps of R replicas from one convolution with R groups: on a GPU, which one replica leaves idle."""
     replicas = len(weight)
     joined = functional.conv2d(
         x.transpose(0, 1).flatten(1, 2), weight.flatten(0, 1), bias.flatten(), groups=replicas
     )
-    return joined.unflatten(1, (replicas, -1)).transpose(0, 1)
+    return functional.max_pool2d(joined, 2).unflatten(1, (replicas, -1)).transpose(0, 1)

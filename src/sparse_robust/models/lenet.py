@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torch.nn import functional
 
-from .layers import ReplicaConv2d, ReplicaLinear
+from .layers import ReplicaConvPool2d, ReplicaLinear
 
 
 class LeNet300100(nn.Module):
@@ -47,8 +46,8 @@ class LeNet5(nn.Module):
 
     def __init__(self, seeds: Sequence[int], classes: int = 10) -> None:
         super().__init__()
-        self.filters_1 = ReplicaConv2d(seeds, 1, 20, 5, "filters_1")
-        self.filters_2 = ReplicaConv2d(seeds, 20, 50, 5, "filters_2")
+        self.filters_1 = ReplicaConvPool2d(seeds, 1, 20, 5, "filters_1")
+        self.filters_2 = ReplicaConvPool2d(seeds, 20, 50, 5, "filters_2")
         self.hidden = ReplicaLinear(seeds, 50 * 4 * 4, 500, "hidden", xavier=True)
         self.readout = ReplicaLinear(seeds, 500, classes, "readout", xavier=True)
 
@@ -57,7 +56,6 @@ class LeNet5(nn.Module):
         maps = x.reshape(*x.shape[:2], 1, 28, 28)
         for filters in (self.filters_1, self.filters_2):
             maps = filters(maps)  # [R, N, filters, height, width]
-            maps = functional.max_pool2d(maps.flatten(0, 1), 2).unflatten(0, x.shape[:2])
         hidden: Tensor = self.hidden(maps.flatten(2))
         return [hidden.relu()]
 
