@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sparse_robust.models import LeNet5, LeNet300100, LinearClassifier, prunable
 from sparse_robust.pruning import dense_masks, prune_layers
 from sparse_robust.rng import stream
-from sparse_robust.training import Training, batches, train
+from sparse_robust.training import Training, batches, drop_traces, train
 
 POLICY = Training(12, batch_size=8, lr=0.05, schedule="inv", gamma=0.1, power=0.75, weight_decay=5e-4)
 
@@ -118,6 +118,34 @@ def test_l1_drives_idle_weights_to_zero() -> None:
     torch.testing.assert_close(ends[0], before.sign() * (before.abs() - 0.002).clamp_min(0))
     assert bool((ends[1] == 0).all())
     assert float(before.abs().max()) > 19 * 0.001  # without momentum's share they would not have got there
+
+
+def test_momentum_that_moves_nothing_is_dropped() -> None:
+    """After hundreds of steps with l_1 no momentum is subnormal."""
+    tiny = torch.finfo(torch.float32).tiny
+    momentum = torch.tensor([0.0, tiny / 4, 1e-31, -1e-31, 1e-29, -2.0])
+    drop_traces(momentum)
+    assert momentum.tolist() == pytest.approx([0, 0, 0, 0, 1e-29, -2], rel=1e-6, abs=0)
+
+    x, y = digits()
+    x = torch.where(torch.arange(784) < 28, 0, x)
+    buffers: list[Tensor] = []
+    model = LinearClassifier((0,), 784, 10)
+    options = Training(1_100, batch_size=8, lr=0.01, momentum=0.8, weight_decay=5e-4, l1=0.01)
+    keep = torch.optim.SGD.step
+
+    def spied(self: torch.optim.SGD, *args: Any) -> Any:
+        done = keep(self, *args)
+        buffers[:] = [state["momentum_buffer"] for state in self.state.values()]
+        return done
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim.SGD, "step", spied)
+        train(model, dense_masks(model), x, y, options, seeds=(0,), stage="round-0")
+    assert bool((model.affine.weight[..., :28] == 0).all()), "nothing pulls at what reads black pixels"
+    assert len(buffers) == 2
+    for buffer in buffers:
+        assert not bool(((buffer != 0) & (buffer.abs() < tiny)).any())
 
 
 def test_l1_finds_the_optimum_of_the_penalised_loss() -> None:
