@@ -50,8 +50,8 @@ KEYS = {
         *("02dd7d922b80", "08c9c282dd63", "9bf3adc9d764", "dad09e39e3eb"),
     ],
     ("activation-sparsity", "paper"): [
-        *("d228f46b72f3", "29a8b3d71054", "098befd92057", "9f8829731888", "e3ddbec2313a"),
-        *("479ddecb49a1",),
+        *("d228f46b72f3", "29a8b3d71054", "a97ff2a48963", "098befd92057", "9f8829731888"),
+        *("74170b213139", "e3ddbec2313a", "429757e0c067", "479ddecb49a1"),
     ],
     ("activation-sparsity-lenet-5", "smoke"): ["9f9157d4ad08", "057c143d54b7"],
     ("activation-sparsity-lenet-5", "laptop"): [

@@ -37,9 +37,9 @@ def by_strength(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(round=table.variant)
 
 
-def zeros(table: pd.DataFrame) -> pd.Series:
-    """Mean share of zeros at the input of the last layer, by variant."""
-    return summary(by_strength(table), "activation_sparsity")["mean"]
+def zeros(table: pd.DataFrame, layer: str = "activation_sparsity") -> pd.Series:
+    """Mean share of zeros by variant, at the input of the last layer unless another ``layer`` is named."""
+    return summary(by_strength(table), layer)["mean"]
 
 
 def attackable(table: pd.DataFrame) -> list[int]:
@@ -51,9 +51,9 @@ def attackable(table: pd.DataFrame) -> list[int]:
     return list(comparable(per_seed(by_strength(table), *METRICS["r_2 (mean distance)"])).index)
 
 
-def nearest(table: pd.DataFrame, line: PaperNetwork) -> int | None:
+def nearest(table: pd.DataFrame, line: PaperNetwork, layer: str = "activation_sparsity") -> int | None:
     """The attackable regularised variant whose share of zeros is nearest to that of a line of Table 1."""
-    gaps = (zeros(table).loc[attackable(table)].drop(0, errors="ignore") - line.zeros.value).abs()
+    gaps = (zeros(table, layer).loc[attackable(table)].drop(0, errors="ignore") - line.zeros.value).abs()
     return int(gaps.index[int(gaps.argmin())]) if len(gaps) else None
 
 
