@@ -51,7 +51,7 @@ KEYS = {
     ],
     ("activation-sparsity", "paper"): [
         *("d228f46b72f3", "29a8b3d71054", "a97ff2a48963", "098befd92057", "9f8829731888"),
-        *("74170b213139", "e3ddbec2313a", "429757e0c067", "479ddecb49a1"),
+        *("74170b213139", "e3ddbec2313a", "479ddecb49a1", "6d2233645379"),
     ],
     ("activation-sparsity-lenet-5", "smoke"): ["9f9157d4ad08", "057c143d54b7"],
     ("activation-sparsity-lenet-5", "laptop"): [

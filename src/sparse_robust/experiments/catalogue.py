@@ -303,7 +303,7 @@ def _activation_sparsity() -> tuple[Experiment, Experiment]:
             {
                 "smoke": (1e-4, 1e-3),
                 "laptop": (3e-5, 1e-4, 3e-4, 1e-3, 2e-3, 3e-3, 5e-3, 1e-2),
-                "paper": (3e-5, 7e-5, 1e-4, 3e-4, 5e-4, 1e-3, 2e-3, 3e-3),
+                "paper": (3e-5, 7e-5, 1e-4, 3e-4, 5e-4, 1e-3, 3e-3, 5e-3),
             },
         ),
         _regularised(
