@@ -45,8 +45,8 @@ def zeros(table: pd.DataFrame, layer: str = "activation_sparsity") -> pd.Series:
 def attackable(table: pd.DataFrame) -> list[int]:
     """The variants in which DeepFool succeeds on every image and seed.
 
-    Under the strongest penalties all units are silent, on every image or on some: there the network is flat,
-    no attack that follows gradients gets away, r_2 is infinite, and it stands for no line of the paper's table.
+    Under the strongest penalties all units are silent, on every image or on some: there the network is flat
+    and no attack that follows gradients gets away. It has no finite r_2 and stands for no line of the table.
     """
     return list(comparable(per_seed(by_strength(table), *METRICS["r_2 (mean distance)"])).index)
 
