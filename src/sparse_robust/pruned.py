@@ -269,7 +269,7 @@ def print_strength(
                 net, x, y, searches=searches, steps=3 * steps
             ),
         }
-        print(f"{name:7} r_2:", ", ".join(f"{what} {f.radius.mean():.3f}" for what, f in found.items()))
+        print(f"{name:7} r_2:", ", ".join(f"{what} {f.radius.mean():.2f}" for what, f in found.items()))
 
 
 __all__ = [
