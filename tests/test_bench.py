@@ -32,11 +32,11 @@ def test_contenders_end_at_the_same_weights(net: str) -> None:
 
 def test_the_table_and_what_is_kept(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "speeds" / "replicas.jsonl"
-    few = ["--replicas", "2", "--steps", "2", "--turns", "2", "--nets", "lenet-300-100"]
+    few = ["--replicas", "2", "--steps", "150", "--turns", "2", "--nets", "lenet-300-100"]
     options = [*few, "--keep", str(path)]
     assert main(options) == 0
     first, *lines = capsys.readouterr().out.splitlines()
-    assert first.startswith("lenet-300-100: 2 replicas, 2 steps of 64 with masks, cpu")
+    assert first.startswith("lenet-300-100: 2 replicas, 150 steps of 64 with masks, cpu")
     assert first.endswith("2 turns")
     assert [line[2:19].strip() for line in lines] == list(CONTENDERS)
     assert ["x as fast [" in line for line in lines] == [True, True, True, False]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sparse_robust.experiments import Store, run, run_side_by_side
+from sparse_robust.experiments.side_by_side import usual_processes
 
 
 def test_processes_store_what_one_process_stores(tmp_path: Path) -> None:
@@ -40,3 +41,17 @@ def test_unknown_names_are_as_clear_as_in_one_process(tmp_path: Path) -> None:
         run_side_by_side("figure-7", "smoke", 2, store=Store(tmp_path, tmp_path))
     with pytest.raises(KeyError, match="vgg has no profile 'laptop'"):
         run_side_by_side("vgg", "laptop", 2, seeds=[0, 1], store=Store(tmp_path, tmp_path))
+
+
+def test_the_usual_way_is_the_faster_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    for name in ("lenet-5", "activation-sparsity-lenet-5", "surgery-lenet-5"):
+        assert [usual_processes(name, p, "cpu") for p in ("smoke", "laptop", "paper")] == [1, 6, 6]
+    for name in ("linear-binary", "lenet-300-100", "activation-sparsity"):
+        assert usual_processes(name, "paper", "cpu") == 1
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    assert usual_processes("lenet-5", "paper", "cuda") == 1
+    assert usual_processes("lenet-5", "paper", "auto") == 1
+    with pytest.raises(ValueError, match="no device 'tpu'"):
+        usual_processes("lenet-5", "paper", "tpu")

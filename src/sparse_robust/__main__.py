@@ -84,9 +84,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--processes",
         type=int,
-        default=1,
         metavar="N",
-        help="run N seeds side by side, for networks of which one does not fill the device (default: 1)",
+        help="run N seeds side by side, for networks of which one does not fill the device "
+        "(default: one for each core for LeNet-5 on a CPU, else 1)",
     )
     one.add_argument("--data", metavar="FOLDER", help=place)
 

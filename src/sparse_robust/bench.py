@@ -201,7 +201,15 @@ CONTENDERS: dict[str, Contender] = {
 
 
 def measure(net: str, contender: str, seeds: int, steps: int, device: torch.device) -> float:
-    """Replica-iterations per second of ``seeds`` replicas, after a short run to warm up."""
+    """Replica-iterations per second of ``seeds`` replicas, after a short run to warm up.
+
+    What a run of one step takes is subtracted, so that setting up does not count.
+
+    Raises:
+        ValueError: if there are fewer than two steps.
+    """
+    if steps < 2:
+        raise ValueError(f"steps must be at least 2, got {steps}")
     data = embedded_digits().train
     x, y = pixels(data).flatten(1).to(device), data.labels.to(device)
 
@@ -215,7 +223,8 @@ def measure(net: str, contender: str, seeds: int, steps: int, device: torch.devi
         return time.perf_counter() - start
 
     seconds(2)
-    return seeds * steps / seconds(steps)
+    once = seconds(1)
+    return seeds * (steps - 1) / (seconds(steps) - once)
 
 
 def print_speeds(speeds: pd.DataFrame) -> None:
