@@ -49,6 +49,12 @@ def test_the_table_and_what_is_kept(capsys: pytest.CaptureFixture[str], tmp_path
     assert len(read_speeds(path)) == 2 * len(kept), "added to what was there"
 
 
+def test_a_single_step_is_nothing_to_time(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--steps", "1"])
+    assert "--steps must be at least 2, got 1" in capsys.readouterr().err
+
+
 SPEED = Speed("net", "replicas", 2, 10, "0", 400.0, "cpu", 2, "2.0", "abc", False)
 
 

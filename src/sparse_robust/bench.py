@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -79,15 +80,14 @@ def random_masks(model: nn.Module) -> Masks:
 def replicas(model: Net, masks: Masks, x: Tensor, y: Tensor, steps: int) -> list[nn.Sequential]:
     """This book's way: all replicas in one batched program."""
     seeds = range(count(masks))
-    options = Training(**{**vars(DESCENT), "steps": steps})
-    train(model, masks, x, y, options, seeds=seeds, stage=STAGE)
+    train(model, masks, x, y, replace(DESCENT, steps=steps), seeds=seeds, stage=STAGE)
     return [plain(model, r) for r in seeds]
 
 
 def one_per_core(model: Net, masks: Masks, x: Tensor, y: Tensor, steps: int) -> list[nn.Sequential]:
     """This book's other way: each replica by itself, as many at a time as there are cores (CPU only)."""
 
-    def row(tensors: Masks, r: int) -> Arrays:
+    def row(tensors: dict[str, Tensor], r: int) -> Arrays:
         return {name: tensor[r : r + 1].numpy() for name, tensor in tensors.items()}
 
     state, data = model.state_dict(), (x.numpy(), y.numpy())
@@ -109,8 +109,8 @@ def lone_replica(
     model = kind((r,))
     model.load_state_dict({name: torch.from_numpy(values) for name, values in state.items()})
     tensors = {name: torch.from_numpy(mask) for name, mask in masks.items()}
-    options = Training(**{**vars(DESCENT), "steps": steps})
-    train(model, tensors, torch.from_numpy(x), torch.from_numpy(y), options, seeds=(r,), stage=STAGE)
+    data = torch.from_numpy(x), torch.from_numpy(y)
+    train(model, tensors, *data, replace(DESCENT, steps=steps), seeds=(r,), stage=STAGE)
     return plain(model, 0)
 
 
@@ -203,13 +203,8 @@ CONTENDERS: dict[str, Contender] = {
 def measure(net: str, contender: str, seeds: int, steps: int, device: torch.device) -> float:
     """Replica-iterations per second of ``seeds`` replicas, after a short run to warm up.
 
-    What a run of one step takes is subtracted, so that setting up does not count.
-
-    Raises:
-        ValueError: if there are fewer than two steps.
+    What a run of one step takes is subtracted, so that setting up does not count; there are at least two.
     """
-    if steps < 2:
-        raise ValueError(f"steps must be at least 2, got {steps}")
     data = embedded_digits().train
     x, y = pixels(data).flatten(1).to(device), data.labels.to(device)
 
@@ -249,6 +244,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument("--nets", nargs="+", choices=NETS, default=list(NETS), help="default: both")
     command.add_argument("--keep", type=Path, metavar="FILE", help="add the measurements to a file, as JSON")
     options = command.parse_args(arguments)
+    if options.steps < 2:
+        command.error(f"--steps must be at least 2, got {options.steps}")
     device, (commit, dirty) = torch.device(options.device), code_version()
     speeds = [
         Speed(
@@ -267,7 +264,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for net in options.nets
         for turn in (datetime.now(UTC).isoformat() for _ in range(options.turns))
         for way in CONTENDERS
-        if way != "one per core" or device.type == "cpu"
+        if CONTENDERS[way] is not one_per_core or device.type == "cpu"
     ]
     if options.keep:
         keep_speeds(options.keep, speeds)

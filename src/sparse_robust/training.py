@@ -139,7 +139,8 @@ def train(
     sgd = torch.optim.SGD(
         groups, lr=options.lr, momentum=options.momentum, nesterov=options.nesterov, fused=True
     )
-    lost = {p: torch.empty_like(p) for p in parameters.values()} if options.l1 else {}
+    # kept from step to step, as allocating them takes longer than what is done with them
+    buffers = {p: torch.empty_like(p) for p in parameters.values()} if options.l1 else {}
     model.train()
     report = 100
     orders = batches(seeds, f"order/{stage}", len(x), options.batch_size, x.device)
@@ -160,8 +161,8 @@ def train(
         sgd.step()
         if options.l1:
             pull = options.rate(step) * options.l1 / (1 - options.momentum)
-            for p, part in lost.items():
-                p.data.sub_(torch.clamp(p.data, -pull, pull, out=part))
+            for p, buffer in buffers.items():
+                p.data.sub_(torch.clamp(p.data, -pull, pull, out=buffer))
                 if options.momentum and (step + 1) % report == 0:
                     drop_traces(sgd.state[p]["momentum_buffer"])
         if (step + 1) % report == 0:
