@@ -22,6 +22,7 @@ from sparse_robust.experiments.clever import (
 )
 from sparse_robust.experiments.stages import arrays, build
 from sparse_robust.models import LeNet300100
+from sparse_robust.rng import stream
 from sparse_robust.theory import Ball, ReluNet, lipschitz_power, rivals
 from sparse_robust.theory.intervals import unit_states
 from sparse_robust.theory.lipschitz import interval_power
@@ -63,17 +64,16 @@ def test_global_constants_bound_the_steepest_region(q: int) -> None:
 
 
 def test_layers_are_the_model() -> None:
-    model = LeNet300100([3, 4])
+    model = LeNet300100([3, 4]).double()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.01)
-    net, x = layers(model, 1), torch.rand(784)
-    bias = model.readout.bias[1, 0].detach().double().numpy()
+    net = layers(model, 1)
+    x = torch.rand(784, generator=stream(0, "test/clever"), dtype=torch.float64)
+    bias = model.readout.bias[1, 0].detach().numpy()
     leads = rivals(net.weights, net.outputs, 7, net.biases, bias)
-    logits = model(x.expand(2, 1, -1))[1, 0].detach().double().numpy()
-    assert [float(h(x.double().numpy())) for h in leads] == pytest.approx(
-        np.delete(logits[7] - logits, 7), abs=1e-5
-    )
+    logits = model(x.expand(2, 1, -1))[1, 0].detach().numpy()
+    assert [float(h(x.numpy())) for h in leads] == pytest.approx(np.delete(logits[7] - logits, 7), abs=1e-12)
 
 
 @pytest.mark.parametrize("p", [2, inf])
