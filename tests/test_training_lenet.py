@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from fractions import Fraction
 from itertools import islice
 from typing import Any
@@ -10,10 +11,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sparse_robust.backpropagation import Backpropagation
 from sparse_robust.models import LeNet5, LeNet300100, LinearClassifier, prunable
 from sparse_robust.pruning import dense_masks, prune_layers
 from sparse_robust.rng import stream
-from sparse_robust.training import Training, batches, drop_traces, train
+from sparse_robust.training import Descent, Training, batches, cross_entropy, drop_traces, train
 
 POLICY = Training(12, batch_size=8, lr=0.05, schedule="inv", gamma=0.1, power=0.75, weight_decay=5e-4)
 
@@ -36,20 +38,21 @@ def test_the_inv_policy_is_caffes() -> None:
     assert Training(10, lr=0.3, schedule="linear").rate(7) == pytest.approx(0.09)
 
 
+@pytest.mark.parametrize("seeds", [(3, 5), (4,)])
 @pytest.mark.parametrize("l1", [0.0, 0.01])
-def test_equals_pytorchs_own_tools(l1: float) -> None:
+def test_equals_pytorchs_own_tools(l1: float, seeds: tuple[int, ...]) -> None:
     """A plain module, autograd of the smooth objective, SGD and a lambda schedule, replica by replica."""
     x, y = digits()
     x = x.double()
     options = Training(**{**vars(POLICY), "l1": l1, "momentum": 0.8})
-    model = LeNet300100((3, 5)).double()
+    model = LeNet300100(seeds).double()
     masks = {
         name: torch.rand(weight.shape, generator=stream(0, name)) > 0.4
         for name, weight in prunable(model).items()
     }
     layers = (model.hidden_1, model.hidden_2, model.readout)
     expected = []
-    for r, seed in enumerate((3, 5)):
+    for r, seed in enumerate(seeds):
         lone = nn.Sequential(
             nn.Linear(784, 300), nn.ReLU(), nn.Linear(300, 100), nn.ReLU(), nn.Linear(100, 10)
         ).double()
@@ -75,7 +78,7 @@ def test_equals_pytorchs_own_tools(l1: float) -> None:
             policy.step()
         expected.append([p.detach() for copy in maps for p in (copy.weight, copy.bias)])
 
-    train(model, masks, x, y, options, seeds=(3, 5), stage="round-1")
+    train(model, masks, x, y, options, seeds=seeds, stage="round-1")
     for r, parameters in enumerate(expected):
         found = [p[r].detach().squeeze(0) for layer in layers for p in (layer.weight, layer.bias)]
         for a, b in zip(found, parameters, strict=True):
@@ -104,6 +107,61 @@ def test_replica_equals_lone_run(kind: Any) -> None:
     assert (together["readout.weight"][0] - together["readout.weight"][1]).abs().max() > 1e-2
 
 
+def test_the_gradient_written_out_is_autograds() -> None:
+    """Also where a unit is silent for the whole mini-batch, and for images of any shape."""
+    x, y = digits()
+    x = x.double().unflatten(1, (28, 28))
+    model = LeNet300100((6,)).double()
+    model.hidden_1.bias.data[0, 0, 3] = -50
+    model.hidden_2.bias.data[0, 0, 4] = -50
+    written_out = Backpropagation(model, x, y, 8)
+    for index in (torch.arange(8)[None], torch.tensor([[3, 3, 39, 0, 21, 20, 1, 2]])):
+        found = written_out(index)
+        expected = torch.autograd.grad(cross_entropy(model, x, y)(index) / 8, list(model.parameters()))
+        assert list(found) == [name for name, _ in model.named_parameters()]
+        for gradient, other in zip(found.values(), expected, strict=True):
+            torch.testing.assert_close(gradient, other, rtol=1e-12, atol=1e-15)
+        assert bool((found["hidden_1.weight"][0, 3] == 0).all())
+        assert bool((found["readout.weight"][..., 4] == 0).all())
+
+
+def test_a_lone_perceptron_has_its_gradient_written_out() -> None:
+    """But not where an objective or a view is given, or replicas are many; all come to the same."""
+    x, y = digits()
+
+    def trained(seeds: Sequence[int], **options: Any) -> tuple[int, Tensor]:
+        calls = 0
+        keep = Backpropagation.__call__
+
+        def counted(self: Backpropagation, index: Tensor) -> dict[str, Tensor]:
+            nonlocal calls
+            calls += 1
+            return keep(self, index)
+
+        model = LeNet300100(seeds)
+        if "objective" in options:
+            options["objective"] = cross_entropy(model, x, y)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Backpropagation, "__call__", counted)
+            train(model, dense_masks(model), x, y, POLICY, seeds=seeds, stage="round-0", **options)
+        return calls, model.readout.weight.detach()[0]
+
+    calls, weight = trained((2,))
+    assert calls == POLICY.steps
+    for others in (
+        trained((2,), objective=...),
+        trained((2,), view=lambda step: nullcontext()),
+        trained((2, 3)),
+    ):
+        assert others[0] == 0
+        torch.testing.assert_close(others[1], weight, rtol=1e-4, atol=1e-5)
+
+
+def test_nesterov_needs_momentum() -> None:
+    with pytest.raises(ValueError, match="momentum above 0"):
+        Training(1, nesterov=True, momentum=0.0)
+
+
 def test_l1_drives_idle_weights_to_zero() -> None:
     """A pixel that is always black teaches nothing: its weights lose lr * l1 / (1 - momentum) a step."""
     x, y = digits()
@@ -129,22 +187,21 @@ def test_momentum_that_moves_nothing_is_dropped() -> None:
 
     x, y = digits()
     x = torch.where(torch.arange(784) < 28, 0, x)
-    buffers: list[Tensor] = []
+    descents: list[Descent] = []
+    keep = Descent.step
+
+    def spied(self: Descent, *args: Any) -> None:
+        descents[:] = [self]
+        keep(self, *args)
+
     model = LinearClassifier((0,), 784, 10)
     options = Training(1_100, batch_size=8, lr=0.01, momentum=0.8, weight_decay=5e-4, l1=0.01)
-    keep = torch.optim.SGD.step
-
-    def spied(self: torch.optim.SGD, *args: Any) -> Any:
-        done = keep(self, *args)
-        buffers[:] = [state["momentum_buffer"] for state in self.state.values()]
-        return done
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.optim.SGD, "step", spied)
+        patch.setattr(Descent, "step", spied)
         train(model, dense_masks(model), x, y, options, seeds=(0,), stage="round-0")
     assert bool((model.affine.weight[..., :28] == 0).all()), "nothing pulls at what reads black pixels"
-    assert len(buffers) == 2
-    for buffer in buffers:
+    assert len(descents[0].momentum) == 2
+    for buffer in descents[0].momentum.values():
         assert not bool(((buffer != 0) & (buffer.abs() < tiny)).any())
 
 

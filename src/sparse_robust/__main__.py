@@ -86,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         metavar="N",
         help="run N seeds side by side, for networks of which one does not fill the device "
-        "(default: one for each core for LeNet-5 on a CPU, else 1)",
+        "(default: one for each core for the LeNets on a CPU, else 1)",
     )
     one.add_argument("--data", metavar="FOLDER", help=place)
 

@@ -77,15 +77,17 @@ def random_masks(model: nn.Module) -> Masks:
     }
 
 
-def replicas(model: Net, masks: Masks, x: Tensor, y: Tensor, steps: int) -> list[nn.Sequential]:
-    """This book's way: all replicas in one batched program."""
+def one_program(model: Net, masks: Masks, x: Tensor, y: Tensor, steps: int) -> list[nn.Sequential]:
+    """All replicas in one batched program: what `run` does on a GPU, or with `--processes 1`."""
     seeds = range(count(masks))
     train(model, masks, x, y, replace(DESCENT, steps=steps), seeds=seeds, stage=STAGE)
     return [plain(model, r) for r in seeds]
 
 
-def one_per_core(model: Net, masks: Masks, x: Tensor, y: Tensor, steps: int) -> list[nn.Sequential]:
-    """This book's other way: each replica by itself, as many at a time as there are cores (CPU only)."""
+def replicas(model: Net, masks: Masks, x: Tensor, y: Tensor, steps: int) -> list[nn.Sequential]:
+    """What `run` does by itself: on a CPU each replica alone, a process for each core; else one program."""
+    if x.device.type != "cpu":
+        return one_program(model, masks, x, y, steps)
 
     def row(tensors: dict[str, Tensor], r: int) -> Arrays:
         return {name: tensor[r : r + 1].numpy() for name, tensor in tensors.items()}
@@ -195,7 +197,7 @@ Contender = Callable[[Net, Masks, Tensor, Tensor, int], list[nn.Sequential]]
 CONTENDERS: dict[str, Contender] = {
     "DataLoader loop": loader_loop,
     "tensor loop": tensor_loop,
-    "one per core": one_per_core,
+    "one program": one_program,
     "replicas": replicas,
 }
 
@@ -264,7 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for net in options.nets
         for turn in (datetime.now(UTC).isoformat() for _ in range(options.turns))
         for way in CONTENDERS
-        if CONTENDERS[way] is not one_per_core or device.type == "cpu"
+        if CONTENDERS[way] is not one_program or device.type == "cpu"  # else replicas are just that
     ]
     if options.keep:
         keep_speeds(options.keep, speeds)
@@ -282,7 +284,7 @@ __all__ = [
     "lone_replica",
     "main",
     "measure",
-    "one_per_core",
+    "one_program",
     "order",
     "plain",
     "print_speeds",

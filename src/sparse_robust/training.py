@@ -3,13 +3,23 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.sgd import sgd
 
+from sparse_robust.backpropagation import Backpropagation
+from sparse_robust.models import LeNet300100
 from sparse_robust.rng import stream
+
+Objective = Callable[[Tensor], Tensor]
+View = Callable[[int], AbstractContextManager[object]]
+Gradients = Callable[[Tensor], dict[str, Tensor]]
+
+NOW_AND_THEN = 100
+"""Steps between what need not happen at each: reports of progress, and :func:`drop_traces`."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,9 @@ class Training:
         augment: how many pixels an image may be shifted, and whether it may be mirrored (0: neither).
         bfloat16: compute logits and gradients in half precision. This and ``augment`` are for images in
             colour, and need an objective (:func:`~.images.objective`).
+
+    Raises:
+        ValueError: if ``nesterov`` has no momentum.
     """
 
     steps: int
@@ -50,6 +63,10 @@ class Training:
     warmup: int = 0
     augment: int = 0
     bfloat16: bool = False
+
+    def __post_init__(self) -> None:
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov looks ahead of the heavy ball: give it a momentum above 0")
 
     def rate(self, step: int) -> float:
         """The learning rate after ``step`` steps."""
@@ -85,6 +102,53 @@ def batches(
         yield from orders[:, : count * batch_size].unflatten(1, (count, batch_size)).to(device).unbind(1)
 
 
+class Descent:
+    """Stochastic gradient descent with momentum under masks, in place, of one replica or of many.
+
+    Args:
+        parameters: by name; those whose names end in ``weight`` decay.
+        masks: by parameter name, ones and zeros of the parameter's shape and dtype; what they take away
+            must be zero, and stays so.
+        options: the descent.
+    """
+
+    def __init__(
+        self, parameters: Mapping[str, Tensor], masks: Mapping[str, Tensor], options: Training
+    ) -> None:
+        self.parameters, self.masks, self.options = parameters, masks, options
+        self.momentum = {name: torch.zeros_like(p) for name, p in parameters.items()}
+        weights = [name for name in parameters if name.endswith("weight")]
+        others = [name for name in parameters if not name.endswith("weight")]
+        self._groups = [(weights, options.weight_decay), (others, 0.0)]
+        # kept from step to step, as allocating them takes longer than what is done with them
+        self._pulls = {name: torch.empty_like(p) for name, p in parameters.items()} if options.l1 else {}
+
+    @torch.no_grad()
+    def step(self, gradients: Mapping[str, Tensor], done: int) -> None:
+        """A step along ``gradients``, by parameter name, which it masks in place; ``done`` came before it."""
+        options, rate = self.options, self.options.rate(done)
+        for name, mask in self.masks.items():
+            gradients[name].mul_(mask)
+        for names, decay in self._groups:
+            sgd(
+                [self.parameters[name] for name in names],
+                [gradients[name] for name in names],
+                [self.momentum[name] for name in names],
+                fused=True,
+                weight_decay=decay,
+                momentum=options.momentum,
+                lr=rate,
+                dampening=0.0,
+                nesterov=options.nesterov,
+                maximize=False,
+            )
+        pull = rate * options.l1 / (1 - options.momentum) if options.l1 else 0.0
+        for name, buffer in self._pulls.items():
+            self.parameters[name].sub_(torch.clamp(self.parameters[name], -pull, pull, out=buffer))
+            if (done + 1) % NOW_AND_THEN == 0:
+                drop_traces(self.momentum[name])
+
+
 def train(
     model: nn.Module,
     masks: Mapping[str, Tensor],
@@ -95,13 +159,16 @@ def train(
     seeds: Sequence[int],
     stage: str,
     progress: Callable[[int], object] = lambda steps: None,
-    view: Callable[[int], AbstractContextManager[object]] = lambda step: nullcontext(),
-    objective: Callable[[Tensor], Tensor] | None = None,
+    view: View | None = None,
+    objective: Objective | None = None,
 ) -> None:
     """Minimise each replica's mean cross-entropy in place; masked weights stay exactly zero.
 
     Replica r sees its own order of examples, drawn from the stream (seeds[r], "order/" + stage), and
     starts with zero momentum, so what it becomes does not depend on the other replicas.
+
+    Replicas train in one batched program, by autograd. For a lone LeNet-300-100 on a CPU the gradient is
+    written out, which is faster (:mod:`sparse_robust.bench`).
 
     Args:
         model: [R, N, *D] -> [R, N, K].
@@ -115,7 +182,7 @@ def train(
         view: opened around the forward and backward pass of each step, with the number of steps done; in
             between it may show the model other weights than those that the descent then updates.
         objective: the summed loss of the batches with indices [R, batch], instead of the cross-entropy of
-            ``x`` as it is.
+            ``x`` as it is. It asks for autograd, and so does a view.
 
     Raises:
         ValueError: if a batch is larger than the data, or the options need an objective.
@@ -123,55 +190,51 @@ def train(
     """
     if objective is None and (options.augment or options.bfloat16):
         raise ValueError("augment and bfloat16 need an objective, see sparse_robust.images")
-    parameters = dict(model.named_parameters())
-    held = [
-        (parameters[name], mask.to(parameters[name].dtype)) for name, mask in masks.items() if not mask.all()
-    ]
-    with torch.no_grad():
-        for weight, mask in held:
-            weight.mul_(mask)
-    decayed = [p for name, p in parameters.items() if name.endswith("weight")]
-    free = [p for name, p in parameters.items() if not name.endswith("weight")]
-    groups: list[dict[str, Any]] = [
-        {"params": decayed, "weight_decay": options.weight_decay},
-        {"params": free},
-    ]
-    sgd = torch.optim.SGD(
-        groups, lr=options.lr, momentum=options.momentum, nesterov=options.nesterov, fused=True
-    )
-    # kept from step to step, as allocating them takes longer than what is done with them
-    buffers = {p: torch.empty_like(p) for p in parameters.values()} if options.l1 else {}
+    parameters = {name: p.data for name, p in model.named_parameters() if p.requires_grad}
+    kept = {name: mask.to(parameters[name].dtype) for name, mask in masks.items() if not mask.all()}
+    for name, mask in kept.items():
+        parameters[name].mul_(mask)
     model.train()
-    report = 100
+    gradients: Gradients
+    if objective or view or not isinstance(model, LeNet300100) or len(seeds) > 1 or x.device.type != "cpu":
+        gradients = by_autograd(model, objective or cross_entropy(model, x, y), options.batch_size)
+    else:
+        gradients = Backpropagation(model, x, y, options.batch_size)
+    descent = Descent(parameters, kept, options)
     orders = batches(seeds, f"order/{stage}", len(x), options.batch_size, x.device)
     for step, index in zip(range(options.steps), orders, strict=False):
-        for group in sgd.param_groups:
-            group["lr"] = options.rate(step)
-        with view(step):
-            if objective is None:
-                chosen = index.flatten()
-                logits = model(x.index_select(0, chosen).unflatten(0, index.shape))  # [R, batch, K]
-                loss = functional.cross_entropy(logits.flatten(0, 1), y[chosen], reduction="sum")
-            else:
-                loss = objective(index)
-            sgd.zero_grad()
-            (loss / options.batch_size).backward()
-        for weight, mask in held:
-            gradient(weight).mul_(mask)
-        sgd.step()
-        if options.l1:
-            pull = options.rate(step) * options.l1 / (1 - options.momentum)
-            for p, buffer in buffers.items():
-                p.data.sub_(torch.clamp(p.data, -pull, pull, out=buffer))
-                if options.momentum and (step + 1) % report == 0:
-                    drop_traces(sgd.state[p]["momentum_buffer"])
-        if (step + 1) % report == 0:
-            progress(report)
-    progress(options.steps % report)
+        with view(step) if view else nullcontext():
+            found = gradients(index)
+        descent.step(found, step)
+        if (step + 1) % NOW_AND_THEN == 0:
+            progress(NOW_AND_THEN)
+    progress(options.steps % NOW_AND_THEN)
     model.eval()
     for name, p in parameters.items():
         if not p.isfinite().all():
             raise FloatingPointError(f"{name} is not finite after training {stage}: lower lr={options.lr}")
+
+
+def cross_entropy(model: nn.Module, x: Tensor, y: Tensor) -> Objective:
+    """What ``train`` minimises by default: of indices [R, batch], the summed cross-entropy of ``x``."""
+
+    def loss(index: Tensor) -> Tensor:
+        chosen = index.flatten()
+        logits = model(x.index_select(0, chosen).unflatten(0, index.shape))  # [R, batch, K]
+        return functional.cross_entropy(logits.flatten(0, 1), y[chosen], reduction="sum")
+
+    return loss
+
+
+def by_autograd(model: nn.Module, objective: Objective, batch_size: int) -> Gradients:
+    """Of the objective over batch_size, by parameter name; the next call overwrites them."""
+
+    def gradients(index: Tensor) -> dict[str, Tensor]:
+        model.zero_grad()
+        (objective(index) / batch_size).backward()
+        return {name: gradient(p) for name, p in model.named_parameters() if p.requires_grad}
+
+    return gradients
 
 
 def drop_traces(momentum: Tensor) -> None:
@@ -189,4 +252,4 @@ def gradient(parameter: Tensor) -> Tensor:
     return parameter.grad
 
 
-__all__ = ["Training", "batches", "drop_traces", "gradient", "train"]
+__all__ = ["Descent", "Training", "batches", "cross_entropy", "drop_traces", "gradient", "train"]

@@ -31,14 +31,14 @@ def pool(processes: int) -> ProcessPoolExecutor:
 def usual_processes(name: str, profile: Profile, device: str) -> int:
     """The faster way, as measured by :mod:`sparse_robust.bench`: seeds side by side, or all in one program.
 
-    On a CPU that is one process for each core for LeNet-5, but for ``smoke``, which takes less time than
+    On a CPU that is one process for each core for the LeNets, but for ``smoke``, which takes less time than
     starting them; else one process.
 
     Args:
         name, profile, device: as for :func:`.runner.run`.
     """
-    convolved = any(spec.model == "lenet-5" for spec in find(name).specs.get(profile, ()))
-    if convolved and profile != "smoke" and choose_device(device).type == "cpu":
+    lenet = any(spec.model.startswith("lenet") for spec in find(name).specs.get(profile, ()))
+    if lenet and profile != "smoke" and choose_device(device).type == "cpu":
         return os.cpu_count() or 1
     return 1
 
