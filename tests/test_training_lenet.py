@@ -11,8 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparse_robust.backpropagation import Backpropagation
-from sparse_robust.models import LeNet5, LeNet300100, LinearClassifier, prunable
+from sparse_robust.models import Backpropagation, LeNet5, LeNet300100, LinearClassifier, prunable
 from sparse_robust.pruning import dense_masks, prune_layers
 from sparse_robust.rng import stream
 from sparse_robust.training import Descent, Training, batches, cross_entropy, drop_traces, train

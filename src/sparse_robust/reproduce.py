@@ -21,7 +21,7 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from sparse_robust.data import MissingDataError, MissingModelError
-from sparse_robust.experiments import CATALOGUE, find_profile, run
+from sparse_robust.experiments import CATALOGUE, find_profile, run_side_by_side
 from sparse_robust.experiments import PROFILES as COMPUTED
 
 PROFILES = (*COMPUTED, "published")
@@ -176,7 +176,7 @@ def reproduce(profile: str = "laptop", device: str = "cpu") -> int:
             print(f"{experiment.title}: left out, needs PROFILE=paper", flush=True)
             continue
         try:
-            rows = run(name, find_profile(profile), device=device)
+            rows = run_side_by_side(name, find_profile(profile), device=device)
         except MissingModelError as missing:
             print(f"{experiment.title}: left out, needs the published models. {missing}", flush=True)
             continue

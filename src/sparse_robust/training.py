@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.sgd import sgd
 
-from sparse_robust.backpropagation import Backpropagation
-from sparse_robust.models import LeNet300100
+from sparse_robust.models import Backpropagation, LeNet300100
 from sparse_robust.rng import stream
 
 Objective = Callable[[Tensor], Tensor]
@@ -227,12 +226,14 @@ def cross_entropy(model: nn.Module, x: Tensor, y: Tensor) -> Objective:
 
 
 def by_autograd(model: nn.Module, objective: Objective, batch_size: int) -> Gradients:
-    """Of the objective over batch_size, by parameter name; the next call overwrites them."""
+    """Of the objective over batch_size, by parameter name."""
+    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
 
     def gradients(index: Tensor) -> dict[str, Tensor]:
-        model.zero_grad()
+        for p in parameters.values():
+            p.grad = None
         (objective(index) / batch_size).backward()
-        return {name: gradient(p) for name, p in model.named_parameters() if p.requires_grad}
+        return {name: gradient(p) for name, p in parameters.items()}
 
     return gradients
 
@@ -252,4 +253,13 @@ def gradient(parameter: Tensor) -> Tensor:
     return parameter.grad
 
 
-__all__ = ["Descent", "Training", "batches", "cross_entropy", "drop_traces", "gradient", "train"]
+__all__ = [
+    "Descent",
+    "Training",
+    "batches",
+    "by_autograd",
+    "cross_entropy",
+    "drop_traces",
+    "gradient",
+    "train",
+]

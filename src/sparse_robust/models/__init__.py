@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from .backpropagation import Backpropagation
 from .image_layers import BatchNorm, Convolution, Dropout
 from .images import ImageClassifier, ResNet32, VGGLike
 from .layers import ReplicaConvPool2d, ReplicaLinear
@@ -18,6 +19,7 @@ def prunable(model: nn.Module) -> dict[str, Tensor]:
 
 
 __all__ = [
+    "Backpropagation",
     "BatchNorm",
     "Classifier",
     "Convolution",

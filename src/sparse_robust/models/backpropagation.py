@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .models import LeNet300100
+from .lenet import LeNet300100
 
 
 class Backpropagation:
