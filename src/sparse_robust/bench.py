@@ -228,11 +228,12 @@ def print_speeds(speeds: pd.DataFrame) -> None:
     """Each way's replica-iterations per second and how many times faster replicas are, in the same turn."""
     for _, lines in compare_speeds(speeds, "replicas").groupby(CASE, sort=False):
         of = lines.iloc[0]
-        print(f"{of.net}: {of.seeds} replicas, {of.steps} steps of {DESCENT.batch_size} with masks,", end=" ")
+        print(f"{of.net}: {of.seeds} replicas, {of.steps} steps of {DESCENT.batch_size} with masks,")
         print(f"{of.device}, {of.threads} threads, {of.turns} turns")
+        print("  way              replica-iterations/s   replicas against it")
         for line in lines.itertuples():
-            ratio = f"   replicas are {line.times:.2f}x as fast [{line.least:.2f}, {line.most:.2f}]"
-            told = f"  {line.way:17}{line.speed:8.0f} replica-iterations/s"
+            ratio = f"{line.times:11.2f}x [{line.least:.2f}, {line.most:.2f}]"
+            told = f"  {line.way:17}{line.speed:20.0f}"
             print(told if line.way == "replicas" else told + ratio)
 
 
