@@ -1,11 +1,13 @@
 """Seeds in processes of their own give the rows of one process."""
 
 from pathlib import Path
+from threading import RLock
 
 import pytest
+from tqdm import tqdm
 
 from sparse_robust.experiments import Store, run, run_side_by_side
-from sparse_robust.experiments.side_by_side import usual_processes
+from sparse_robust.experiments.side_by_side import pool, usual_processes
 
 
 def test_processes_store_what_one_process_stores(tmp_path: Path) -> None:
@@ -29,6 +31,17 @@ def test_a_failure_in_a_process_is_that_of_the_run(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no device 'cuda:99'"):
         run_side_by_side("linear-binary", "smoke", 2, device="cuda:99", seeds=[0, 1], store=store)
     assert not store.results.exists()
+
+
+def kind_of_lock() -> type:
+    with tqdm(disable=True):
+        return type(tqdm.get_lock())
+
+
+def test_a_process_that_is_stopped_at_once_leaks_no_lock() -> None:
+    """A lock that processes share outlives them, and Python warns of it whenever a run is interrupted."""
+    with pool(1) as workers:
+        assert workers.submit(kind_of_lock).result() is type(RLock())
 
 
 def test_without_processes_nothing_runs(tmp_path: Path) -> None:

@@ -226,7 +226,7 @@ def cross_entropy(model: nn.Module, x: Tensor, y: Tensor) -> Objective:
 
 
 def by_autograd(model: nn.Module, objective: Objective, batch_size: int) -> Gradients:
-    """Of the objective over batch_size, by parameter name."""
+    """From indices [R, batch] to the gradients of the objective over ``batch_size``, by parameter name."""
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
 
     def gradients(index: Tensor) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
+from threading import RLock
 
 import torch
 from tqdm import tqdm
@@ -20,6 +21,7 @@ from .store import Store
 def _prepare(processes: int) -> None:
     """In a new process: take a share of the cores, and stop at once and silently when interrupted."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    tqdm.set_lock(RLock())  # its own is shared among processes, and one stopped at once would leak it
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
 
 

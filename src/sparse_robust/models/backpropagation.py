@@ -21,12 +21,12 @@ class Backpropagation:
 
     def __init__(self, model: LeNet300100, x: Tensor, y: Tensor, batch_size: int) -> None:
         self._x, self._y = x.flatten(1), y
-        self._gradients = {name: torch.empty_like(p.data) for name, p in model.named_parameters()}
-        maps = [(name, layer.weight.data[0], layer.bias.data[0, 0]) for name, layer in model.layers().items()]
-        self._layers = [(weight, bias) for _, weight, bias in maps]
-        self._slopes = [
-            (self._gradients[f"{name}.weight"][0], self._gradients[f"{name}.bias"][0, 0]) for name, *_ in maps
-        ]
+        parameters = {name: p.data for name, p in model.named_parameters()}
+        self._gradients = {name: torch.empty_like(p) for name, p in parameters.items()}
+        self._layers, self._slopes = (
+            [(of[f"{name}.weight"][0], of[f"{name}.bias"][0, 0]) for name, _ in model.named_children()]
+            for of in (parameters, self._gradients)
+        )
         # [batch, inputs] of each layer, and last the logits; of all but the first the loss has a slope
         sizes = [*(weight.shape[1] for weight, _ in self._layers), len(self._layers[-1][1])]
         self._values = [x.new_empty(batch_size, size) for size in sizes]
@@ -35,7 +35,7 @@ class Backpropagation:
 
     @torch.no_grad()
     def __call__(self, index: Tensor) -> dict[str, Tensor]:
-        """By parameter name, over the examples ``index`` [1, batch]; the next call overwrites it."""
+        """Gradients by parameter name, over the examples ``index`` [1, batch]; the next call overwrites."""
         inputs, logits = self._values[:-1], self._values[-1]
         torch.index_select(self._x, 0, index[0], out=inputs[0])
         for k, (weight, bias) in enumerate(self._layers):

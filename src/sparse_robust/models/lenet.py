@@ -22,10 +22,6 @@ class LeNet300100(nn.Module):
         self.hidden_2 = ReplicaLinear(seeds, 300, 100, "hidden_2", xavier=True)
         self.readout = ReplicaLinear(seeds, 100, classes, "readout", xavier=True)
 
-    def layers(self) -> dict[str, ReplicaLinear]:
-        """Its affine maps by name, the first one first."""
-        return {"hidden_1": self.hidden_1, "hidden_2": self.hidden_2, "readout": self.readout}
-
     def activations(self, x: Tensor) -> list[Tensor]:
         """After each ReLU, the last layer's input last: ``x`` [R, N, *D] -> [R, N, 300] and [R, N, 100]."""
         first = self.hidden_1(x.flatten(2)).relu()
