@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sparse_robust.models import LinearClassifier
-from sparse_robust.pruning import dense_masks, kept_after, prune, prune_layers
+from sparse_robust.pruning import dense_masks, kept_after, prune, prune_at_random, prune_layers
 
 THIRD = Fraction(1, 3)
 fractions = st.fractions(0, 1, max_denominator=12).filter(lambda f: f < 1)
@@ -55,6 +55,26 @@ def test_ties_go_in_order_so_the_mask_is_one_number(layer: tuple[Tensor, Tensor]
         ranked = sorted((i for i, kept in enumerate(m) if kept), key=lambda i: (abs(w[i]), i))
         gone = set(ranked[: len(ranked) * fraction.numerator // fraction.denominator])
         assert n == [kept and i not in gone for i, kept in enumerate(m)]
+
+
+def test_random_pruning_takes_as_many_of_each_layer_whatever_their_size() -> None:
+    model = LinearClassifier((3, 5), 40, 4)
+    masks = dense_masks(model)
+    by_size, at_random = masks, masks
+    for round_ in range(1, 4):
+        by_size = prune_layers(model, by_size, THIRD)
+        before, stage = at_random, f"round-{round_}"
+        at_random = prune_at_random(at_random, THIRD, seeds=(3, 5), stage=stage)
+        for name, mask in at_random.items():
+            assert torch.equal(mask.flatten(1).sum(1), by_size[name].flatten(1).sum(1))
+            assert not (mask & ~before[name]).any(), "what was pruned came back"
+            lone = prune_at_random({name: before[name][1:]}, THIRD, seeds=(5,), stage=stage)[name]
+            assert torch.equal(mask[1:], lone), "a replica depends on its own seed alone"
+            assert not torch.equal(mask[0], mask[1])
+    weight, mask = model.affine.weight.detach().abs(), at_random["affine.weight"]
+    # magnitudes have no say: of 320 weights as many large ones are lost as small ones, give or take
+    lost_large = (~mask)[weight > weight.median()].double().mean()
+    assert abs(float(lost_large) - float((~mask).double().mean())) < 0.15
 
 
 def test_equal_magnitudes_everywhere() -> None:

@@ -4,6 +4,7 @@ import math
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -168,6 +169,8 @@ def test_second_run_computes_nothing(smoke: Smoke, monkeypatch: pytest.MonkeyPat
         assert smoke.store.rows_path(name, "smoke").read_bytes() == before
 
 
+KILLS = 6
+
 KILLED = """
 import os, random, signal, sys
 from pathlib import Path
@@ -176,39 +179,52 @@ torch.set_num_threads(1)
 from safetensors.torch import load_file
 from sparse_robust.experiments import Store, run
 
-home = Path(sys.argv[1])
+home, kills = Path(sys.argv[1]), int(sys.argv[2])
 store = Store(home / "results", home / "cache")
-moments = random.Random(0)
-for attempt in range(100):
+choose = random.Random(0)
+fsync = os.fsync
+
+def die_at(write, torn):
+    written = 0
+    def dying(handle):
+        nonlocal written
+        written += 1
+        if written == write:
+            if torn:  # half of the draft had reached the disk
+                os.ftruncate(handle, os.fstat(handle).st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+        fsync(handle)
+    os.fsync = dying
+
+for attempt in range(kills + 1):
+    write, torn = choose.randint(1, 4), choose.random() < 0.5
     child = os.fork()
     if child == 0:
-        if attempt < 6:  # after so much CPU time the kernel ends the process, wherever it is
-            signal.setitimer(signal.ITIMER_PROF, moments.uniform(0.02, 0.8))
+        if attempt < kills:
+            die_at(write, torn)
         run("linear-binary", "smoke", device="cpu", store=store, quiet=True)
         os._exit(0)
-    moments.random()
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     rows = store.rows("linear-binary", "smoke")  # checked as they are read
     checkpoints = [load_file(path) for path in home.rglob("*.safetensors")]
     print(code, len(rows), len(checkpoints), flush=True)
-    if code != -signal.SIGPROF:
-        sys.exit(code)
 """
 
 
 def test_a_killed_run_leaves_valid_files_and_resumes(smoke: Smoke, tmp_path: Path) -> None:
-    """Real processes, ended by the kernel at random moments without a chance to clean up."""
+    """Real processes, ended by the kernel in the middle of their n-th write, without a chance to clean up."""
     driver = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path)],
+        [sys.executable, "-c", KILLED, str(tmp_path), str(KILLS)],
         capture_output=True,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert driver.returncode == 0, driver.stdout + driver.stderr
     attempts = [tuple(map(int, line.split())) for line in driver.stdout.splitlines()]
-    assert len(attempts) > 2, "no attempt was killed"
+    assert [code for code, _, _ in attempts] == [-signal.SIGKILL] * KILLS + [0]
     assert [rows for _, rows, _ in attempts] == sorted(rows for _, rows, _ in attempts)
     assert [kept for _, _, kept in attempts] == sorted(kept for _, _, kept in attempts)
+    assert len({attempt[1:] for attempt in attempts}) > 2, "the kills struck at one place"
     resumed = Store(tmp_path / "results", tmp_path / "cache").rows("linear-binary", "smoke")
     assert numbers(resumed) == numbers(smoke.rows["linear-binary"])
 
@@ -347,6 +363,30 @@ def test_every_operation_starts_from_the_dense_references(
         path.unlink()
     again = run("operated", "smoke", device="cpu", store=store, quiet=True)
     assert numbers(again) == numbers(rows)
+
+
+@pytest.mark.parametrize("selection", ["none", "random"])
+def test_controls_share_dense_references_data_and_counts(
+    tiny: Dataset, store: Store, monkeypatch: pytest.MonkeyPatch, trained: Any, selection: Any
+) -> None:
+    """The same batches and schedule, but no weight is lost, or others are."""
+    path = numbers(go(store))
+    control = replace(TINY, selection=selection)
+    experiment = Experiment("control", "for tests", {"smoke": (control,)}, {"smoke": (0, 1)})
+    monkeypatch.setitem(CATALOGUE, "control", experiment)  # type: ignore[arg-type]
+    del trained[:]
+    rows = numbers(run("control", "smoke", device="cpu", store=store, quiet=True))
+    assert trained == [(r, (0, 1)) for r in (1, 2)]
+    assert {identity[1:] for identity in rows} == {identity[1:] for identity in path}
+    for (spec, *of), (value, n, _, sparsity) in rows.items():
+        assert spec == control.key
+        _, _, round_, _, _ = of
+        _, n_pruned, _, sparsity_pruned = path[(TINY.key, *of)]
+        assert n == n_pruned
+        assert sparsity == (0 if selection == "none" else sparsity_pruned)
+        assert round_ > 0 or value == path[(TINY.key, *of)][0]
+    later = {of: value for of, value in rows.items() if of[3:] == (2, "r_2", "DeepFool")}
+    assert all(value != path[(TINY.key, *of[1:])] for of, value in later.items())
 
 
 def test_one_seed_and_then_two_equals_two_at_once(

@@ -75,6 +75,22 @@ KEYS = {
     ("vgg", "paper"): ["eca97c173737"],
     ("resnet-32", "smoke"): ["806ab56bd982"],
     ("resnet-32", "paper"): ["944681783dba"],
+    ("linear-binary-controls", "smoke"): ["b86c2fb023e9", "292393a7d06c"],
+    ("linear-binary-controls", "laptop"): ["8034a5b28fb9", "e5471723affe"],
+    ("linear-binary-controls", "paper"): ["5a22057f3d84", "68ffde7cb716"],
+    ("linear-multiclass-controls", "smoke"): ["08b1c810ece3", "8de0458bc688"],
+    ("linear-multiclass-controls", "laptop"): ["8a7bf48b8242", "3e23b8d1e9f4"],
+    ("linear-multiclass-controls", "paper"): ["ed4900e9edd9", "cdc2f006bd5b"],
+    ("lenet-300-100-controls", "smoke"): ["a56d24388de3", "22e75f5f636d"],
+    ("lenet-300-100-controls", "laptop"): ["530e935c7667", "f741aeacbf51"],
+    ("lenet-300-100-controls", "paper"): ["46f3bb394d7e", "17c2e42061a4"],
+    ("lenet-5-controls", "smoke"): ["09670ca12888", "a4f3e066642a"],
+    ("lenet-5-controls", "laptop"): ["c7debdba1a31", "1d85a05a2f49"],
+    ("lenet-5-controls", "paper"): ["bb78b173134b", "b4e26bd48115"],
+    ("vgg-controls", "smoke"): ["8c9d097b3696", "3bbdae2853a4"],
+    ("vgg-controls", "paper"): ["973496062d39", "d6902786f71f"],
+    ("resnet-32-controls", "smoke"): ["e71aa5c8b396", "60fdeadf0e5d"],
+    ("resnet-32-controls", "paper"): ["a8150e6b25f6", "6b239aec7e82"],
     ("linear-training", "smoke"): ["92e290de8de4", "86a2432bd89a", "cebb3512c4e1", "e6b24357d6ca"],
     ("linear-training", "laptop"): [
         *("1a4a3240f10a", "56c3812f2ebc", "7b0fc8752b2f", "13ff12d58a16", "6aabadb7954b"),
@@ -131,6 +147,7 @@ def test_defaults_are_frozen() -> None:
         "surgery": None,
         "dense_ends": False,
         "narrow": 1,
+        "selection": "magnitude",
     }
     assert defaults(Surgery) == {"gamma": 1e-4, "power": 1.0, "margin": 0.1}
     options = {
@@ -186,6 +203,7 @@ def test_every_field_is_in_the_address() -> None:
         "surgery": OPERATED.surgery,
         "dense_ends": True,
         "narrow": 2,
+        "selection": "random",
     }
     assert set(other) == {f.name for f in fields(Spec)}, "a new field: add a value for it here"
     keys = {replace(PAPER, **{name: value}).key for name, value in other.items()}
@@ -261,6 +279,35 @@ def test_surgery_is_measured_as_the_pruning_that_it_is_compared_with(
     assert all(surgery.stop < spec.surgery.training.steps for surgery in spec.surgery.surgeries)
 
 
+CONTROLLED = [name for name in CATALOGUE if f"{name}-controls" in CATALOGUE]
+
+
+def test_every_pruning_path_has_controls() -> None:
+    paths = {
+        e.name
+        for e in CATALOGUE.values()
+        if not e.name.endswith("-controls")
+        if any(spec.rounds and not spec.surgery for specs in e.specs.values() for spec in specs)
+    }
+    variations = {"lenet-300-100-retraining", "clever"}  # of the path of lenet-300-100
+    assert set(CONTROLLED) == paths - variations
+
+
+@pytest.mark.parametrize("name", CONTROLLED)
+def test_controls_train_as_the_path_does_and_select_otherwise(name: str) -> None:
+    path, controls = find(name), find(f"{name}-controls")
+    assert path.specs.keys() == controls.specs.keys()
+    for profile, (spec,) in path.specs.items():
+        seeds = controls.seeds[profile]
+        assert seeds == path.seeds[profile][: len(seeds)]
+        assert [control.selection for control in controls.specs[profile]] == ["none", "random"]
+        for control in controls.specs[profile]:
+            assert replace(control, selection="magnitude", attacks=spec.attacks) == spec
+            assert set(control.attacks) <= set(spec.attacks)
+            assert control.checkpoint_key(0) == spec.checkpoint_key(0), "the dense references are shared"
+            assert control.checkpoint_key(1) != spec.checkpoint_key(1)
+
+
 @given(specs, specs)
 def test_equal_specs_and_they_alone_share_an_address(one: Spec, other: Spec) -> None:
     assert (one == other) == (one.key == other.key)
@@ -323,7 +370,8 @@ def test_profiles_are_those_that_the_book_promises() -> None:
     assert PROFILES == ("smoke", "laptop", "paper")
     assert all(set(e.specs) == set(e.seeds) for e in CATALOGUE.values())
     lacking = {name: set(PROFILES) - set(e.specs) for name, e in CATALOGUE.items()}
-    assert {n: p for n, p in lacking.items() if p} == {"vgg": {"laptop"}, "resnet-32": {"laptop"}}
+    images = ("vgg", "resnet-32", "vgg-controls", "resnet-32-controls")
+    assert {n: p for n, p in lacking.items() if p} == {name: {"laptop"} for name in images}
     assert all(name == e.name and e.title for name, e in CATALOGUE.items())
 
 

@@ -1,6 +1,6 @@
 """Every experiment of the book, by name and profile; the only place that owns a number of a protocol."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -8,7 +8,7 @@ from sparse_robust.pruning import Surgery
 from sparse_robust.training import Training
 
 from .image_specs import image_specs
-from .spec import Attack, Operations, Spec
+from .spec import Attack, AttackName, Operations, Spec
 
 Profile = Literal["smoke", "laptop", "paper"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
@@ -409,6 +409,37 @@ def _surgery_lenet_5() -> Experiment:
     )
 
 
+def _controls(
+    experiment: Experiment, title: str, *, without: tuple[AttackName, ...] = (), seeds: int | None = None
+) -> Experiment:
+    """What an experiment's training does without its pruning: two variants, same seeds, schedule, batches.
+
+    The dense references are those of the experiment. First they are trained on as long as the pruned networks
+    are, and lose no weight; then they lose as many weights of each layer, at random.
+
+    Args:
+        experiment: whose pruning path is controlled.
+        title: of the controls.
+        without: attacks that are left out, for what they cost.
+        seeds: how many of the experiment's seeds are run at paper scale; None for all.
+    """
+
+    def variants(profile: Profile) -> tuple[Spec, ...]:
+        (spec,) = experiment.specs[profile]
+        attacks = tuple(attack for attack in spec.attacks if attack.name not in without)
+        return tuple(replace(spec, attacks=attacks, selection=s) for s in ("none", "random"))
+
+    return Experiment(
+        f"{experiment.name}-controls",
+        title,
+        specs={profile: variants(profile) for profile in experiment.specs},
+        seeds={
+            profile: chosen[: seeds if profile == "paper" else None]
+            for profile, chosen in experiment.seeds.items()
+        },
+    )
+
+
 def _images(name: Literal["vgg", "resnet-32"], title: str) -> Experiment:
     """A network for CIFAR-10; there is no ``laptop``, which it would keep busy for weeks."""
     return Experiment(
@@ -416,31 +447,40 @@ def _images(name: Literal["vgg", "resnet-32"], title: str) -> Experiment:
     )
 
 
-CATALOGUE: Mapping[str, Experiment] = {
-    e.name: e
-    for e in (
-        _figure_1(
-            "linear-binary", "Figure 1, upper: linear classifiers of the digits 1 and 7", (1, 7), _BINARY
-        ),
-        _figure_1(
-            "linear-multiclass",
-            "Figure 1, lower: linear classifiers of all ten digits",
-            tuple(range(10)),
-            _MULTICLASS,
-        ),
-        _training_study(),
-        _lenet_300_100(),
-        _retraining_study(),
-        _clever(),
-        _lenet_5(),
-        *_activation_sparsity(),
-        _over_pruning(),
-        _surgery(),
-        _surgery_lenet_5(),
-        _images("vgg", "Figure 2 (e-f): the VGG-like net on CIFAR-10"),
-        _images("resnet-32", "Figure 2 (g-h): ResNet-32 on CIFAR-10"),
+def _all() -> Iterator[Experiment]:
+    binary = _figure_1(
+        "linear-binary", "Figure 1, upper: linear classifiers of the digits 1 and 7", (1, 7), _BINARY
     )
-}
+    multiclass = _figure_1(
+        "linear-multiclass",
+        "Figure 1, lower: linear classifiers of all ten digits",
+        tuple(range(10)),
+        _MULTICLASS,
+    )
+    mlp, cnn = _lenet_300_100(), _lenet_5()
+    vgg = _images("vgg", "Figure 2 (e-f): the VGG-like net on CIFAR-10")
+    resnet = _images("resnet-32", "Figure 2 (g-h): ResNet-32 on CIFAR-10")
+    yield from (binary, multiclass, _training_study(), mlp, _retraining_study(), _clever(), cnn)
+    yield from _activation_sparsity()
+    yield from (_over_pruning(), _surgery(), _surgery_lenet_5(), vgg, resnet)
+    yield _controls(binary, "Controls of Figure 1, upper: dense trained on, and random pruning")
+    yield _controls(multiclass, "Controls of Figure 1, lower: dense trained on, and random pruning")
+    yield _controls(mlp, "Controls of Figures 2 (a-b) and 3: dense trained on, and random pruning")
+    yield _controls(
+        cnn,
+        "Controls of Figures 2 (c-d) and 3: dense trained on, and random pruning",
+        without=("C&W",),
+        seeds=3,
+    )
+    yield _controls(
+        vgg, "Controls of Figure 2 (e-f): dense trained on, and random pruning", without=("C&W",), seeds=1
+    )
+    yield _controls(
+        resnet, "Controls of Figure 2 (g-h): dense trained on, and random pruning", without=("C&W",), seeds=1
+    )
+
+
+CATALOGUE: Mapping[str, Experiment] = {experiment.name: experiment for experiment in _all()}
 
 
 def find(name: str) -> Experiment:

@@ -15,6 +15,8 @@ IMAGE_NETS: tuple[ModelName, ...] = ("vgg", "resnet-32")
 
 AttackName = Literal["FGS", "rFGS", "DeepFool", "C&W", "CLEVER l_2", "CLEVER l_inf"]
 
+Selection = Literal["magnitude", "random", "none"]
+
 
 @dataclass(frozen=True)
 class Attack:
@@ -67,6 +69,8 @@ class Spec:
         surgery: operations that take the place of pruning and retraining, one for each round.
         dense_ends: keep the first and the last layer dense (paper, section 4.2, on CIFAR-10).
         narrow: divides the channels of the networks for images in colour, for tests.
+        selection: which weights a round of pruning takes: the smallest; as many of each layer at random; or
+            none. The latter two are controls: what the same training does without magnitude pruning.
     """
 
     model: ModelName
@@ -84,6 +88,7 @@ class Spec:
     surgery: Operations | None = field(default=None)
     dense_ends: bool = field(default=False)
     narrow: int = field(default=1)
+    selection: Selection = field(default="magnitude")
 
     @property
     def rho(self) -> Fraction:
@@ -124,8 +129,9 @@ class Spec:
         return replace(self, rounds=0, attacks=(), **blank).key
 
     def checkpoint_key(self, round_: int) -> str:
-        """The address of the checkpoints of a round; dense references are shared by surgery and pruning."""
-        return (replace(self, surgery=None) if round_ == 0 else self).training_key
+        """The address of the checkpoints of a round; all ways of pruning share their dense references."""
+        dense = replace(self, surgery=None, selection="magnitude")
+        return (dense if round_ == 0 else self).training_key
 
 
 def content(value: Any) -> Any:

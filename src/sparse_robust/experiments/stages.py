@@ -31,7 +31,7 @@ from sparse_robust.models import (
     VGGLike,
     prunable,
 )
-from sparse_robust.pruning import Operation, dense_masks, prune_layers
+from sparse_robust.pruning import Operation, dense_masks, prune_at_random, prune_layers
 from sparse_robust.training import train
 
 from .spec import IMAGE_NETS, Spec
@@ -153,9 +153,16 @@ def advance(
         operation = Operation(model, surgery, seeds=seeds, stage="surgery")
         train(model, {}, *examples, options, seeds=seeds, stage="surgery", progress=progress, view=operation)
         return Population(model, operation.close())
-    if round_ > 0:
-        masks = masks | prune_layers(model, pruned_layers(spec, masks), spec.rho)
     stage, loss = f"round-{round_}", None
+    if round_ > 0:
+        chosen = pruned_layers(spec, masks)
+        match spec.selection:
+            case "magnitude":
+                masks = masks | prune_layers(model, chosen, spec.rho)
+            case "random":
+                masks = masks | prune_at_random(chosen, spec.rho, seeds=seeds, stage=stage)
+            case "none":
+                pass
     if isinstance(model, ImageClassifier):
         share = float(1 - spec.rho) ** (round_ / 2)
         loss = objective(model, *examples, options, seeds=seeds, stage=stage, dropout=share)

@@ -1,6 +1,6 @@
 """Which weights to keep: masks and the rules that change them."""
 
-from .magnitude import dense_masks, kept_after, prune, prune_layers
+from .magnitude import dense_masks, kept_after, prune, prune_at_random, prune_layers
 from .surgery import Operation, Surgery, calendar, cut_and_splice, thresholds
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "dense_masks",
     "kept_after",
     "prune",
+    "prune_at_random",
     "prune_layers",
     "thresholds",
 ]

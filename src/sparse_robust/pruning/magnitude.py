@@ -1,12 +1,13 @@
 """Progressive magnitude pruning (Han et al. 2015; paper, section 4.1)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 import torch
 from torch import Tensor, nn
 
 from sparse_robust.models import prunable
+from sparse_robust.rng import stream
 
 
 def kept_after(weights: int, fraction: Fraction, rounds: int) -> int:
@@ -57,3 +58,25 @@ def prune_layers(model: nn.Module, masks: Mapping[str, Tensor], fraction: Fracti
     """One round over every prunable layer of the model, each by the same fraction."""
     weights = prunable(model)
     return {name: prune(weights[name], mask, fraction) for name, mask in masks.items()}
+
+
+def prune_at_random(
+    masks: Mapping[str, Tensor], fraction: Fraction, *, seeds: Sequence[int], stage: str
+) -> dict[str, Tensor]:
+    """One round that takes as many weights of each layer as :func:`prune_layers` does, but any.
+
+    A control: what a network of that shape, trained like that, is like if its magnitudes had no say.
+
+    Args:
+        masks: by parameter name, bool [R, ...]; every replica keeps the same number of weights.
+        fraction: of the remaining weights, in [0, 1).
+        seeds: one per replica; replica r loses weights drawn from the stream (seeds[r], "prune/" + stage),
+            layer after layer.
+        stage: names the stream, for example ``"round-3"``.
+    """
+    generators = [stream(seed, f"prune/{stage}") for seed in seeds]
+    pruned = {}
+    for name, mask in masks.items():
+        order = torch.stack([torch.rand(mask.shape[1:], generator=generator) for generator in generators])
+        pruned[name] = prune(order.to(mask.device), mask, fraction)
+    return pruned
