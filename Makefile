@@ -46,7 +46,7 @@ $(SITE): | $(STAMP)
 
 .PHONY: reproduce
 reproduce: $(STAMP)  ## run every chapter here, compare with the paper and with the published numbers, build the site
-	@$(BIN)/python -m sparse_robust.reproduce --profile $(PROFILE) --device $(DEVICE)
+	@$(BIN)/python -m sparse_robust reproduce --profile $(PROFILE) --device $(DEVICE)
 
 .PHONY: test
 test: export SPARSE_ROBUST_SITE := required

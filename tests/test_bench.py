@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from sparse_robust.bench import CONTENDERS, NETS, main, print_speeds, random_masks
+from sparse_robust.bench.replicas import CONTENDERS, NETS, main, print_speeds, random_masks
+from sparse_robust.bench.speeds import Speed, compare_speeds, keep_speeds, read_speeds
 from sparse_robust.experiments import RowError
-from sparse_robust.experiments.speeds import Speed, compare_speeds, keep_speeds, read_speeds
 from sparse_robust.rng import stream
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from notebooks import BOOK, ROOT, TAGS, Notebook, calls, notebooks, source, tags, typed_numbers
-from sparse_robust.reproduce import chapters
-from sparse_robust.theory import claims
+from sparse_robust.book.reproduce import chapters
+from sparse_robust.proofs import registry as claims
 
 NOTEBOOKS = notebooks()
 each = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.name)

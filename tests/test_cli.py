@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from sparse_robust.__main__ import main, seeds
-from sparse_robust.experiments import CATALOGUE
+from sparse_robust.studies.catalogue import CATALOGUE
 
 
 @pytest.fixture(autouse=True)

@@ -21,9 +21,10 @@ from sparse_robust.data import (
     published_model,
     read_caffemodel,
 )
-from sparse_robust.experiments import CATALOGUE, stages
+from sparse_robust.experiments import stages
 from sparse_robust.metrics import total_sparsity
 from sparse_robust.models import prunable
+from sparse_robust.studies.catalogue import CATALOGUE
 
 NAME = "caffe_lenet5_sparse"
 SPECS = {spec.weights: spec for spec in CATALOGUE["over-pruning"].specs["smoke"]}

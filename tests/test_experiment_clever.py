@@ -9,20 +9,21 @@ import torch
 
 from sparse_robust import metrics
 from sparse_robust.data import embedded_digits
-from sparse_robust.experiments import CATALOGUE, Store, run
-from sparse_robust.experiments.clever import (
-    Layers,
+from sparse_robust.experiments import Store, run
+from sparse_robust.experiments.stages import arrays, build
+from sparse_robust.measurements.clever_scores import (
+    Perceptron,
     certified,
-    clever_metrics,
+    clever_scores,
     global_constants,
     interval_constants,
     kept,
-    layers,
+    perceptron,
     sampled_score,
 )
-from sparse_robust.experiments.stages import arrays, build
 from sparse_robust.models import LeNet300100
 from sparse_robust.rng import stream
+from sparse_robust.studies.catalogue import CATALOGUE
 from sparse_robust.theory import Ball, ReluNet, lipschitz_power, rivals
 from sparse_robust.theory.intervals import unit_states
 from sparse_robust.theory.lipschitz import interval_power
@@ -32,13 +33,13 @@ SPEC = CATALOGUE["clever"].specs["smoke"][0]
 EPS = {2: 1.0, inf: 0.1}
 
 
-def small(seed: int = 0) -> Layers:
+def small(seed: int = 0) -> Perceptron:
     """A random network 3-5-4-3 with biases."""
     draw = np.random.default_rng(seed).standard_normal
-    return Layers((draw((3, 5)), draw((5, 4))), (draw(5), draw(4)), draw((4, 3)))
+    return Perceptron((draw((3, 5)), draw((5, 4))), (draw(5), draw(4)), draw((4, 3)))
 
 
-def nets(net: Layers, label: int) -> tuple[ReluNet, ...]:
+def nets(net: Perceptron, label: int) -> tuple[ReluNet, ...]:
     return rivals(net.weights, net.outputs, label, net.biases)
 
 
@@ -68,7 +69,7 @@ def test_layers_are_the_model() -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.01)
-    net = layers(model, 1)
+    net = perceptron(model, 1)
     x = torch.rand(784, generator=stream(0, "test/clever"), dtype=torch.float64)
     bias = model.readout.bias[1, 0].detach().numpy()
     leads = rivals(net.weights, net.outputs, 7, net.biases, bias)
@@ -129,7 +130,7 @@ def test_rows_equal_direct_calls(tmp_path: Any) -> None:
         for gamma in ("gamma_global", "gamma_interval"):
             assert 0 < found[1, 3, gamma, attack.name] < found[1, 3, "clever", attack.name]
         wrong = (test.y_test[:n] + 1) % 10
-        zero = clever_metrics(attack, model, test.x_test[:n], wrong, [1], lambda _: None)
+        zero = clever_scores(attack, model, test.x_test[:n], wrong, [1], lambda _: None)
         assert all(zero[name][0].value == 0 for name in zero if name != "fits_kept")
 
 

@@ -12,7 +12,7 @@ import yaml
 
 import sparse_robust
 from notebooks import ROOT
-from sparse_robust import reproduce
+from sparse_robust.book import reproduce
 
 PACKAGE = ROOT / "src" / "sparse_robust"
 FLOORS = (

@@ -10,16 +10,18 @@ import pytest
 import torch
 
 from notebooks import ROOT
-from sparse_robust.bench_images import main as bench
+from sparse_robust.bench.budget import ASSUMED, ITERATIONS, NETS, budget, passes
+from sparse_robust.bench.cifar import main as bench
+from sparse_robust.bench.commits import OUTSIDE, commits
+from sparse_robust.bench.run_times import OWN, not_run, run_times
 from sparse_robust.data import made_images
-from sparse_robust.experiments import CATALOGUE, Attack, Experiment, Row, Spec, Store, find, run, runner
-from sparse_robust.experiments.budget import ASSUMED, ITERATIONS, NETS, budget, layers, passes
-from sparse_robust.experiments.commits import OUTSIDE, commits
-from sparse_robust.experiments.run_times import OWN, not_run, run_times
+from sparse_robust.experiments import Attack, Experiment, Row, Spec, Store, run, runner
+from sparse_robust.experiments.load import PUBLISHED
 from sparse_robust.experiments.stages import advance, arrays, build
-from sparse_robust.experiments.statistics import PUBLISHED
 from sparse_robust.models import prunable
+from sparse_robust.models.costs import layers
 from sparse_robust.pruning import kept_after
+from sparse_robust.studies.catalogue import CATALOGUE, find
 from test_ledger_cifar import rows as made_rows
 
 CPU = torch.device("cpu")

@@ -10,22 +10,16 @@ from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch.utils.flop_counter import FlopCounterMode
 
-from sparse_robust import images
+from sparse_robust.bench.budget import NETS
 from sparse_robust.data import made_images
-from sparse_robust.experiments.budget import NETS, layers
-from sparse_robust.models import (
-    BatchNorm,
-    Convolution,
-    Dropout,
-    ImageClassifier,
-    ReplicaLinear,
-    ResNet32,
-    VGGLike,
-    prunable,
-)
+from sparse_robust.models import ReplicaLinear, prunable
+from sparse_robust.models.cifar import ImageClassifier, ResNet32, VGGLike
+from sparse_robust.models.cifar_layers import BatchNorm, Convolution, Dropout
+from sparse_robust.models.costs import layers
 from sparse_robust.pruning import dense_masks
 from sparse_robust.rng import hashed, stream
 from sparse_robust.training import Training, train
+from sparse_robust.training import augmented as images
 
 SEEDS = (3, 1)
 BRIEF = Training(3, batch_size=4, lr=0.05, schedule="linear", warmup=1, nesterov=True, augment=4)

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sparse_robust.proofs.deep.lipschitz.layers import random_stack
 from sparse_robust.theory import Ball, float_net
 from sparse_robust.theory.intervals import backward_bounds, largest, live_net, norm_power, unit_states
 from sparse_robust.theory.layer_intervals import (
@@ -20,7 +21,6 @@ from sparse_robust.theory.layer_intervals import (
 from sparse_robust.theory.linear_maps import Conv2d, Dense, MaxPool2d, layers_path_norm
 from sparse_robust.theory.lipschitz import uniform_points
 from sparse_robust.theory.mask_bounds import all_paths
-from sparse_robust.theory.proofs.lipschitz_layers import random_stack
 
 POOLS = [MaxPool2d(2, 2), MaxPool2d(3, 2), MaxPool2d(3, 1), MaxPool2d(2, 3)]
 

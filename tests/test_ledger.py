@@ -9,19 +9,13 @@ import pytest
 from scipy import stats
 
 from notebooks import ROOT
-from sparse_robust.experiments import CATALOGUE, Row, Spec, Store, ledger
-from sparse_robust.experiments.paper import PAPER, PaperNumber
+from sparse_robust.experiments import Row, Spec, Store
+from sparse_robust.experiments.load import PUBLISHED, complete_size, scale_of, stored
 from sparse_robust.experiments.runner import expected
-from sparse_robust.experiments.statistics import (
-    PUBLISHED,
-    complete_size,
-    frame,
-    paired,
-    per_seed,
-    scale_of,
-    stored,
-    summary,
-)
+from sparse_robust.experiments.statistics import frame, paired, per_seed, summary
+from sparse_robust.studies import ledger
+from sparse_robust.studies.catalogue import CATALOGUE
+from sparse_robust.studies.paper import PAPER, PaperNumber
 
 SPEC = CATALOGUE["linear-binary"].specs["paper"][0]
 ROUNDS, SEEDS = SPEC.rounds + 1, 10

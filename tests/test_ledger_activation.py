@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sparse_robust.experiments import ledger
-from sparse_robust.experiments.ledger.activation import attackable, nearest
-from sparse_robust.experiments.paper import TABLE_1
+from sparse_robust.studies import ledger
+from sparse_robust.studies.activation.claims import attackable, nearest
+from sparse_robust.studies.paper import TABLE_1
 
 NETS = {"lenet-300-100": "activation-sparsity", "lenet-5": "activation-sparsity-lenet-5"}
 STRENGTHS = (0.0, 1e-4, 1e-3, 1e-2)

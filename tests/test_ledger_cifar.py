@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sparse_robust.experiments import Row, Store, find, ledger
-from sparse_robust.experiments.ledger.cifar import with_first_steps
-from sparse_robust.experiments.paper import PAPER
+from sparse_robust.experiments import Row, Store
 from sparse_robust.experiments.runner import expected
+from sparse_robust.studies import ledger
+from sparse_robust.studies.catalogue import find
+from sparse_robust.studies.cifar.claims import with_first_steps
+from sparse_robust.studies.paper import PAPER
 from test_ledger_lenet import SPARSITY, peaked
 
 NETS = ("vgg", "resnet-32")

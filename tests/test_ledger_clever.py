@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sparse_robust.experiments import find, ledger
-from sparse_robust.experiments.clever import NORMS
+from sparse_robust.measurements.clever_scores import NORMS
+from sparse_robust.studies import ledger
+from sparse_robust.studies.catalogue import find
 
 MEASURED = find("clever").specs["paper"][0].measured
 NAMES = {"CLEVER l_2": "clever-l2-rises", "CLEVER l_inf": "clever-linf-rises"}

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from made_rows import made_rows
-from sparse_robust.experiments import CATALOGUE, ledger
-from sparse_robust.experiments.ledger.lenet import course
-from sparse_robust.experiments.paper import PAPER
+from sparse_robust.studies import ledger
+from sparse_robust.studies.catalogue import CATALOGUE
+from sparse_robust.studies.lenet.claims import course
+from sparse_robust.studies.paper import PAPER
 
 NETS = ("lenet-300-100", "lenet-5")
 ROUNDS, SEEDS = range(17), range(10)

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from sparse_robust.experiments import ledger
-from sparse_robust.experiments.ledger.over_pruning import MODELS, PAIRS, RINF_TOLERANCE, of_model, values
-from sparse_robust.experiments.paper import TABLE_2
-from sparse_robust.experiments.statistics import stored
+from sparse_robust.experiments.load import stored
+from sparse_robust.studies import ledger
+from sparse_robust.studies.over_pruning.claims import MODELS, PAIRS, RINF_TOLERANCE, of_model, values
+from sparse_robust.studies.paper import TABLE_2
 
 CLAIMS = {c.name: c for c in ledger.CLAIMS if c.experiment == "over-pruning"}
 Value = Callable[[str, str, str], float]

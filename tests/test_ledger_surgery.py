@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from made_rows import made_rows
-from sparse_robust.experiments import ledger
-from sparse_robust.experiments.ledger.surgery import CLOSE, deepest
 from sparse_robust.experiments.statistics import at_sparsity
+from sparse_robust.studies import ledger
+from sparse_robust.studies.surgery.claims import CLOSE, deepest
 
 SPARSITY = [0.0, 0.6, 0.9, 0.97, 0.985, 0.993]
 ACCURACY = [0.982, 0.983, 0.983, 0.982, 0.980, 0.965]

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from sparse_robust import attacks, metrics
-from sparse_robust.experiments import CATALOGUE, Attack, Spec
-from sparse_robust.experiments.measure import CHUNK, clean_metrics, measure_attack, measure_clean
+from sparse_robust.experiments import Attack, Spec
 from sparse_robust.experiments.stages import Arrays, Population, build
+from sparse_robust.measurements.clean import CHUNK, clean_metrics, measure_attack, measure_clean
 from sparse_robust.models import prunable
 from sparse_robust.rng import stream
+from sparse_robust.studies.catalogue import CATALOGUE
 
 SEEDS = (3, 1)
 CPU = torch.device("cpu")

@@ -15,13 +15,13 @@ from sparse_robust.metrics import (
     estimate,
     exact_radius,
     failures,
-    norm_ratio,
     r_2,
     r_inf,
     sparsity,
     total_sparsity,
 )
 from sparse_robust.rng import stream
+from sparse_robust.theory.bounds import norm_ratio
 
 INF = math.inf
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparse_robust.bench import plain
+from sparse_robust.bench.replicas import plain
 from sparse_robust.models import LeNet5, LeNet300100, ReplicaConvPool2d, prunable
 from sparse_robust.models.layers import grouped, one_by_one
 from sparse_robust.rng import stream

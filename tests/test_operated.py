@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from made_rows import made_rows
-from sparse_robust.experiments import find
-from sparse_robust.operated import (
+from sparse_robust.studies.catalogue import find
+from sparse_robust.studies.lenet.tables import METRICS
+from sparse_robust.studies.surgery.tables import (
     PANELS,
     Study,
     at_equal_sparsity,
@@ -17,7 +18,6 @@ from sparse_robust.operated import (
     print_operations,
     print_reach,
 )
-from sparse_robust.pruned import METRICS
 
 PROGRESSIVE = [1 - (2 / 3) ** round_ for round_ in range(13)]
 OPERATED = [0.0, 0.5, 0.95, 0.985]

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from sparse_robust.plots import PALETTE, style, to_svg
+from sparse_robust.book.figures import PALETTE, style, to_svg
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ import networkx as nx
 import pytest
 from matplotlib.collections import PathCollection
 
-from sparse_robust import plots
 from sparse_robust.__main__ import main
-from sparse_robust.theory import claims, graph
+from sparse_robust.book import figures as plots
+from sparse_robust.proofs import graph
+from sparse_robust.proofs import registry as claims
 
 REGISTRY = claims.registry()
 THEOREMS = [c.label for c in REGISTRY.values() if c.kind == "theorem"]

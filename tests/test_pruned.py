@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
-from sparse_robust import pruned
-from sparse_robust.experiments.paper import PaperNumber
+from sparse_robust.studies.lenet import tables as pruned
+from sparse_robust.studies.paper import PaperNumber
 
 SEEDS = range(3)
 FRACTIONS = [0.0, 1 / 3, 5 / 9, 19 / 27, 65 / 81]

@@ -6,9 +6,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from sparse_robust import reproduce
+from sparse_robust.book import reproduce
 from sparse_robust.data import MissingDataError, MissingModelError
-from sparse_robust.experiments import find
+from sparse_robust.studies.catalogue import find
 
 END = "2026-01-01T00:00:00+00:00"
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sparse_robust import attacks
-from sparse_robust.experiments.resisted import first_steps, resisted, resisted_metrics
+from sparse_robust.measurements.first_step import estimates, first_steps, names
 
 
 def curve(x: Tensor) -> Tensor:
@@ -50,8 +50,8 @@ def test_counts_by_class_and_both_means() -> None:
     radius = torch.tensor([[1.0, 2.0, 0.0, 4.0], [1.0, 1.0, 1.0, 1.0]])
     flipped = torch.tensor([[True, False, True, False], [True, True, True, True]])
     correct = torch.tensor([[True, True, False, True], [True, True, True, True]])
-    found = resisted(radius, flipped, correct, torch.tensor([0, 1, 1, 1]), classes=3)
-    assert list(found) == resisted_metrics(3)
+    found = estimates(radius, flipped, correct, torch.tensor([0, 1, 1, 1]), classes=3)
+    assert list(found) == names(3)
     assert [e.value for e in found["r_2_first_step"]] == [7 / 4, 1]
     assert [e.value for e in found["r_2_squared_first_step"]] == [21 / 4, 1]
     counts = {k: [(e.value, e.n) for e in found[f"failures_class_{k}"]] for k in range(3)}

@@ -19,7 +19,6 @@ import torch
 from published_models import fabricate
 from sparse_robust.data import Dataset, embedded_digits, fingerprint, made_images, pixels
 from sparse_robust.experiments import (
-    CATALOGUE,
     Attack,
     CheckpointError,
     Experiment,
@@ -33,6 +32,7 @@ from sparse_robust.experiments import (
 from sparse_robust.experiments.spec import Operations
 from sparse_robust.models import LeNet5
 from sparse_robust.pruning import Surgery, dense_masks, kept_after
+from sparse_robust.studies.catalogue import CATALOGUE
 from sparse_robust.training import Training, train
 
 

@@ -15,7 +15,7 @@ import pytest
 from bs4 import BeautifulSoup, Tag
 
 from notebooks import ROOT
-from sparse_robust import reproduce
+from sparse_robust.book import reproduce
 
 SITE = ROOT / "_build" / "html"
 GENERATED = {"genindex.html", "search.html", "prf-prf.html", "index.html"}

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparse_robust import attacks, metrics
-from sparse_robust.experiments import CATALOGUE, PROFILES, Attack, Experiment, Profile, Spec, find
+from sparse_robust.experiments import PROFILES, Attack, Experiment, Profile, Spec
 from sparse_robust.experiments.spec import Operations, content
 from sparse_robust.pruning import Surgery
+from sparse_robust.studies.catalogue import CATALOGUE, find
 from sparse_robust.training import Training
 
 ATTACKS = {

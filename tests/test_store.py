@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sparse_robust.experiments import PROFILES, CheckpointError, Row, Store, StoreError
 from sparse_robust.experiments import store as module
-from sparse_robust.experiments.statistics import PUBLISHED
+from sparse_robust.experiments.load import PUBLISHED
 from sparse_robust.experiments.store import cache_folder, results_folder, write_atomically
 
 ROW = Row(

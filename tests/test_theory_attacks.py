@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from sparse_robust.attacks import cross
-from sparse_robust.theory import claims
+from sparse_robust.proofs import registry as claims
+from sparse_robust.proofs.foundations import attacks, attacks_boxed, norms
 from sparse_robust.theory.laws import Vector, vector
-from sparse_robust.theory.proofs import attacks, attacks_boxed, norms
 
 MODULES = (norms, attacks, attacks_boxed)
 LABELS = [c.label for c in claims.registry().values() if c.check.__module__ in {m.__name__ for m in MODULES}]

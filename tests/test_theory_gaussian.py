@@ -11,10 +11,10 @@ from hypothesis.extra import numpy as hnp
 from scipy.integrate import quad
 from scipy.special import ndtr
 
+from sparse_robust.proofs.beyond.linf_not_l2 import gaussian as proofs
+from sparse_robust.proofs.beyond.linf_not_l2 import pruning as pruning_proofs
 from sparse_robust.rng import stream
 from sparse_robust.theory import gaussian as g
-from sparse_robust.theory.proofs import gaussian as proofs
-from sparse_robust.theory.proofs import gaussian_pruning as pruning_proofs
 
 SIGMA, EPS = 0.5, 0.1
 

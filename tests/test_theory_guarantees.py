@@ -14,6 +14,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from sparse_robust.attacks import carlini_wagner, deepfool, fast_gradient_sign
+from sparse_robust.proofs import registry as claims
+from sparse_robust.proofs.deep.guarantees import errata as proposition_3_1_errata
+from sparse_robust.proofs.deep.guarantees import paper as proposition_3_1
+from sparse_robust.proofs.deep.guarantees import radius as proposition_3_1_radius
 from sparse_robust.theory import (
     Ball,
     ReluNet,
@@ -21,7 +25,6 @@ from sparse_robust.theory import (
     certificate,
     certified_r2,
     certified_rinf,
-    claims,
     distance,
     exact_net,
     float_net,
@@ -31,7 +34,6 @@ from sparse_robust.theory import (
     regions,
     rivals,
 )
-from sparse_robust.theory.proofs import proposition_3_1, proposition_3_1_errata, proposition_3_1_radius
 from wrong_steps import labels_of
 
 LABELS = labels_of(proposition_3_1, proposition_3_1_errata, proposition_3_1_radius)

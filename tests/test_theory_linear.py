@@ -12,9 +12,19 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sparse_robust.experiments.paper import PAPER
-from sparse_robust.metrics import exact_radius, norm_ratio
-from sparse_robust.theory import bounds, claims, ledger
+from sparse_robust.metrics import exact_radius
+from sparse_robust.proofs import ledger
+from sparse_robust.proofs import registry as claims
+from sparse_robust.proofs.linear.theorem_3_1 import errata as theorem_3_1_errata
+from sparse_robust.proofs.linear.theorem_3_1 import paper as theorem_3_1
+from sparse_robust.proofs.linear.theorem_3_1 import sharper as theorem_3_1_sharper
+from sparse_robust.proofs.linear.theorem_3_2 import attack as theorem_3_2_attack
+from sparse_robust.proofs.linear.theorem_3_2 import caveats as theorem_3_2_caveats
+from sparse_robust.proofs.linear.theorem_3_2 import necessity as theorem_3_2_necessity
+from sparse_robust.proofs.linear.theorem_3_2 import paper as theorem_3_2
+from sparse_robust.studies.paper import PAPER
+from sparse_robust.theory import bounds
+from sparse_robust.theory.bounds import norm_ratio
 from sparse_robust.theory.laws import (
     Binary,
     FiniteLaw,
@@ -26,15 +36,6 @@ from sparse_robust.theory.laws import (
     ratio,
     sqrt_bounds,
     vector,
-)
-from sparse_robust.theory.proofs import (
-    theorem_3_1,
-    theorem_3_1_errata,
-    theorem_3_1_sharper,
-    theorem_3_2,
-    theorem_3_2_attack,
-    theorem_3_2_caveats,
-    theorem_3_2_necessity,
 )
 from wrong_steps import labels_of, turns_red
 

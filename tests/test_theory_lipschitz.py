@@ -12,10 +12,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sparse_robust.proofs import registry as claims
+from sparse_robust.proofs.deep.lipschitz import chain as lipschitz_chain
+from sparse_robust.proofs.deep.lipschitz import errata as lemma_3_1_errata
+from sparse_robust.proofs.deep.lipschitz import layers as lipschitz_layers
+from sparse_robust.proofs.deep.lipschitz import paper as lemma_3_1
+from sparse_robust.proofs.deep.random_masks.cases import EXAMPLE, EXAMPLE_BALL
 from sparse_robust.theory import (
     Ball,
     ReluNet,
-    claims,
     exact_net,
     float_net,
     fractions,
@@ -48,8 +53,6 @@ from sparse_robust.theory.lipschitz import (
     uniform_points,
 )
 from sparse_robust.theory.mask_enumeration import all_masks, mask_shapes
-from sparse_robust.theory.proofs import lemma_3_1, lemma_3_1_errata, lipschitz_chain, lipschitz_layers
-from sparse_robust.theory.proofs.mask_cases import EXAMPLE, EXAMPLE_BALL
 from wrong_steps import labels_of, turns_red
 
 OURS = labels_of(lemma_3_1, lemma_3_1_errata, lipschitz_chain, lipschitz_layers)

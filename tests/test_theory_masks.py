@@ -11,11 +11,11 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sparse_robust.proofs.deep.random_masks.cases import EXAMPLE, AllMasks, random_net
 from sparse_robust.theory import mask_bounds, mask_enumeration, mask_sampling, masks
 from sparse_robust.theory.lipschitz import lipschitz_power
 from sparse_robust.theory.mask_enumeration import all_masks, cut_off, expectation, kept_sums, mask_polynomial
 from sparse_robust.theory.networks import exact_net, float_net
-from sparse_robust.theory.proofs.mask_cases import EXAMPLE, AllMasks, random_net
 
 HALF = Fraction(1, 2)
 LENET = (784, 300, 100)

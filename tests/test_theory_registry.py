@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from sparse_robust.theory import claims
+from sparse_robust.proofs import registry as claims
 
 REGISTRY = claims.registry()
 PREFIX = {

@@ -9,7 +9,18 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparse_robust.theory import claims, mask_bounds
+from sparse_robust.proofs import registry as claims
+from sparse_robust.proofs.deep.random_masks import cases as mask_cases
+from sparse_robust.proofs.deep.random_masks import gaps as theorem_3_3_gaps
+from sparse_robust.proofs.deep.random_masks import inequalities as mask_inequalities
+from sparse_robust.proofs.deep.random_masks import intervals as mask_intervals
+from sparse_robust.proofs.deep.random_masks import moments as theorem_3_3_moments
+from sparse_robust.proofs.deep.random_masks import norms as theorem_3_3_norms
+from sparse_robust.proofs.deep.random_masks import overpruning
+from sparse_robust.proofs.deep.random_masks import paper as theorem_3_3
+from sparse_robust.proofs.deep.random_masks import percolation as theorem_3_3_percolation
+from sparse_robust.proofs.deep.random_masks.cases import AllMasks
+from sparse_robust.theory import mask_bounds
 from sparse_robust.theory.laws import sqrt_bounds
 from sparse_robust.theory.lipschitz import lipschitz_power
 from sparse_robust.theory.mask_bounds import (
@@ -23,18 +34,6 @@ from sparse_robust.theory.mask_enumeration import all_masks, cut_off
 from sparse_robust.theory.mask_sampling import mean_over_masks
 from sparse_robust.theory.masks import eta, eta_star
 from sparse_robust.theory.networks import Array, ReluNet, exact_net, fractions
-from sparse_robust.theory.proofs import (
-    mask_cases,
-    mask_inequalities,
-    mask_intervals,
-    overpruning,
-    theorem_3_3,
-    theorem_3_3_gaps,
-    theorem_3_3_moments,
-    theorem_3_3_norms,
-    theorem_3_3_percolation,
-)
-from sparse_robust.theory.proofs.mask_cases import AllMasks
 from sparse_robust.theory.regions import Ball
 from wrong_steps import labels_of, turns_red
 

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from sparse_robust.theory import claims
+from sparse_robust.proofs import registry as claims
 
 WrongStep = tuple[str, object, str, object]
 """The label of a claim; where its check looks a step up, under which name; and the wrong variant."""

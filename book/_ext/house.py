@@ -9,7 +9,7 @@ from sphinx_proof.directive import DEFAULT_REALTYP_TO_COUNTERTYP, ElementDirecti
 from sphinx_proof.nodes import NODE_TYPES, depart_enumerable_node, visit_enumerable_node
 
 KINDS = ("erratum", "counterexample")
-"""Statement kinds of the registry (`sparse_robust.theory.claims.Kind`) that sphinx-proof does not know."""
+"""Statement kinds of the registry (`sparse_robust.proofs.statement.Kind`) that sphinx-proof does not know."""
 
 
 def address(_app: Sphinx, config: Config) -> None:

@@ -1,4 +1,4 @@
-"""Command line: run experiments, print the ledgers, check models, look at the data."""
+"""Command line: run experiments, reproduce the book, print the ledgers, check models, measure speeds."""
 
 import argparse
 import os
@@ -6,11 +6,13 @@ import sys
 from collections.abc import Sequence
 
 from sparse_robust import __version__, data
+from sparse_robust.bench import command as bench
 from sparse_robust.check import check
-from sparse_robust.experiments import CATALOGUE, PROFILES, ledger, run_side_by_side
-from sparse_robust.experiments.store import Store
-from sparse_robust.theory import graph as proof_graph
-from sparse_robust.theory import ledger as proof_ledger
+from sparse_robust.experiments import PROFILES, Store, run_side_by_side
+from sparse_robust.proofs import graph as proof_graph
+from sparse_robust.proofs import ledger as proof_ledger
+from sparse_robust.studies import ledger
+from sparse_robust.studies.catalogue import CATALOGUE, find
 
 
 def seeds(text: str) -> tuple[int, ...]:
@@ -40,10 +42,11 @@ def labels(text: str) -> tuple[int, ...]:
 
 def parser() -> argparse.ArgumentParser:
     """The command line, with a help text that a newcomer understands."""
-    names = "\n".join(f"  {e.name:20}{e.title}" for e in CATALOGUE.values())
+    width = max(map(len, CATALOGUE)) + 2
+    names = "\n".join(f"  {e.name:{width}}{e.title}" for e in CATALOGUE.values())
     top = argparse.ArgumentParser(
         prog="python -m sparse_robust",
-        description="Rerun the book's experiments, print its ledgers, look at its data, check models.",
+        description="Rerun the book's experiments, print its ledgers, check models, measure speeds.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=__version__)
@@ -127,6 +130,15 @@ def parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--classes", type=labels, help="labels in the order of the logits, as 1,7 (default: 0,1,2,...)"
     )
+    again = command(
+        "reproduce",
+        "run every experiment and chapter, compare with the paper, build the site of your numbers",
+    )
+    again.add_argument(
+        "--profile", choices=(*PROFILES, "published"), default="laptop", help="default: laptop"
+    )
+    again.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    bench.add_options(command("bench", "measure how fast the package computes, against peers"))
     look = command("data", "say which data are found where, and whether they are sound")
     look.add_argument("--data", metavar="FOLDER", help=place)
     return top
@@ -135,7 +147,7 @@ def parser() -> argparse.ArgumentParser:
 def run_command(options: argparse.Namespace) -> int:
     """Run one experiment and say where its rows are."""
     rows = run_side_by_side(
-        options.name,
+        find(options.name),
         options.profile,
         options.processes,
         device=options.device,
@@ -177,9 +189,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "proofs" if options.graph is not None:
                 print(proof_graph.to_dot(options.graph or None))
             case "proofs":
-                verdicts = proof_ledger.check_all()
-                print(proof_ledger.proof_table(verdicts))
-                return int(any(verdict.error for verdict in verdicts))
+                outcomes = proof_ledger.check_all()
+                table = proof_ledger.table(outcomes=outcomes).drop(columns=["uses", "source"])
+                print(table.to_string(index=False, justify="left"), proof_ledger.summary(), sep="\n\n")
+                return int(any(outcome.error for outcome in outcomes))
+            case "reproduce":
+                from sparse_robust.book.reproduce import (
+                    reproduce,  # a machine that only computes lacks papermill
+                )
+
+                return reproduce(options.profile, options.device)
+            case "bench":
+                print(bench.run(options).to_string(index=False))
             case "data":
                 print(data.describe(options.data))
                 print(data.describe_cifar10(options.data))

@@ -1,26 +1,28 @@
-"""Experiments: frozen specs, a catalogue, a resumable runner, typed rows, the ledger of claims."""
+"""The engine of experiments: frozen specs, a resumable runner, stored rows and what is made of them."""
 
-from .catalogue import CATALOGUE, PROFILES, Experiment, Profile, find, find_profile
+from .experiment import PROFILES, Experiment, Profile, find_profile
+from .load import load_rows, provenance
 from .rows import Row, RowError
 from .runner import run
 from .side_by_side import run_side_by_side
-from .spec import Attack, Spec
+from .spec import Attack, Operations, Spec
 from .store import CheckpointError, Store, StoreError
 
 __all__ = [
-    "CATALOGUE",
     "PROFILES",
     "Attack",
     "CheckpointError",
     "Experiment",
+    "Operations",
     "Profile",
     "Row",
     "RowError",
     "Spec",
     "Store",
     "StoreError",
-    "find",
     "find_profile",
+    "load_rows",
+    "provenance",
     "run",
     "run_side_by_side",
 ]

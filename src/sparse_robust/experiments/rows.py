@@ -25,9 +25,9 @@ class Row:
             the input of the last layer, activation_sparsity_1 after the first hidden one;
             parameter_sparsity counts weights and biases; sparsity_1, sparsity_2, ... those of the layers;
             training_seconds is how long the last training took; r_2_first_step, r_2_squared_first_step and
-            failures_class_0, 1, ... as in :mod:`.resisted`.
+            failures_class_0, 1, ... as in :mod:`~sparse_robust.measurements.first_step`.
         attack: FGS, rFGS, DeepFool, C&W, or exact for a closed form; CLEVER l_2 and CLEVER l_inf for the
-            metrics of :func:`.clever.clever_metrics`; None where no attack is involved.
+            metrics of :func:`~sparse_robust.measurements.clever_scores.clever_scores`; None where no attack is involved.
         value: the number; infinity (stored as null) where an attack failed.
         n: examples behind it.
         stderr: standard error over these examples, where there is one.

@@ -1,65 +1,24 @@
 """Run an experiment: resume, train, prune round by round, measure, store."""
 
-import functools
-import platform
-import subprocess
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
 from sparse_robust.data import Dataset
+from sparse_robust.measurements import CLEAN, MEASUREMENTS, Measurement, MetricName, Subject
+from sparse_robust.measurements.contract import Progress
 from sparse_robust.metrics import total_sparsity
 from sparse_robust.models import prunable
 
-from .catalogue import Experiment, Profile, find
-from .measure import Measurement, MetricName, attack_metrics, clean_metrics, measure_attack, measure_clean
+from .experiment import Experiment, Profile
+from .machine import choose_device, code_version, device_name
 from .rows import Row
-from .spec import Spec
+from .spec import Attack, Spec
 from .stages import Arrays, Population, advance, arrays, build, join, load, published
 from .store import Store
-
-
-@functools.cache
-def code_version() -> tuple[str, bool]:
-    """The commit of the package, and whether its source differs from it; ("unknown", True) outside git."""
-    folder = Path(__file__).resolve().parents[1]
-
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    try:
-        return git("rev-parse", "--short=12", "HEAD"), bool(git("status", "--porcelain", "--", "."))
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown", True
-
-
-def device_name(device: torch.device) -> str:
-    """What computes, in words that mean something on another machine."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu {platform.machine()}"
-
-
-def choose_device(name: str) -> torch.device:
-    """The device called ``name``; ``auto`` is the GPU where there is one.
-
-    Raises:
-        ValueError: if there is no such device here; the message lists those that there are.
-    """
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if name == "auto":
-        name = "cuda" if gpus else "cpu"
-    known = ["auto", "cpu", *(["cuda"] if gpus else []), *(f"cuda:{i}" for i in range(gpus))]
-    if name not in known:
-        why = " (PyTorch finds no GPU)" if not gpus else ""
-        raise ValueError(f"no device {name!r} on this machine{why}; known: {', '.join(known)}")
-    return torch.device(name)
-
-
-def expected(spec: Spec) -> list[MetricName]:
-    """Every (metric, attack) of one replica after one round."""
-    return clean_metrics(spec) + [name for attack in spec.attacks for name in attack_metrics(spec, attack)]
 
 
 class Run:
@@ -88,10 +47,7 @@ class Run:
         """The numbers after ``round_`` that at least one of the seeds lacks."""
         key, data = self.spec.key, self.dataset.fingerprint
         return {
-            name
-            for name in expected(self.spec)
-            for s in seeds
-            if (key, data, s, round_, *name) not in self.have
+            name for name in self.spec.names for s in seeds if (key, data, s, round_, *name) not in self.have
         }
 
     def __call__(self) -> None:
@@ -104,15 +60,14 @@ class Run:
         for round_ in range(self.spec.rounds + 1):
             population = self.reach(round_, population, data)
             missing = self.missing(self.seeds, round_) if round_ in self.spec.measured else set()
-            if missing & set(clean_metrics(self.spec)):
-                self.keep(round_, population, measure_clean(self.spec, population, data))
+            if missing & set(CLEAN.names(self.spec.setting)):
+                self.measure(round_, population, data, CLEAN, lambda examples: None)
             for attack in self.spec.attacks:
-                if missing & set(attack_metrics(self.spec, attack)):
+                if missing & set(attack.names(self.spec.setting)):
                     with self.bar(
                         len(data.y_test[: attack.examples]), f"round {round_}, {attack.name}"
                     ) as bar:
-                        measured = measure_attack(self.spec, attack, population, data, self.seeds, bar.update)
-                        self.keep(round_, population, measured)
+                        self.measure(round_, population, data, MEASUREMENTS[attack.name], bar.update, attack)
 
     def bar(self, total: int, what: str) -> tqdm:
         """A progress bar that says which experiment, round and stage is running."""
@@ -132,19 +87,49 @@ class Run:
         ]
         if all(path.exists() for path in paths):
             like = population.split()[0]
-            states = [self.store.load_checkpoint(path, like) for path in paths]
-            return join(self.spec, self.seeds, states, self.device)
+            states, seconds = zip(*(self.store.load_checkpoint(path, like) for path in paths), strict=True)
+            known = None if None in seconds else seconds
+            return join(self.spec, self.seeds, list(states), known, self.device)
         if round_ > 0 and self.spec.surgery is not None:
             population = self.reach(0, build(self.spec, self.seeds, self.device), data)
         with self.bar(self.spec.training(round_).steps, f"round {round_}, training") as bar:
             population = advance(self.spec, population, data, self.seeds, round_, bar.update)
-        for path, state in zip(paths, population.split(), strict=True):
+        seconds = population.seconds or (None,) * len(paths)
+        for path, state, took in zip(paths, population.split(), seconds, strict=True):
             if not path.exists():
-                self.store.save_checkpoint(path, state)
+                self.store.save_checkpoint(path, state, took)
         return population
 
-    def keep(self, round_: int, population: Population, measured: Iterable[Measurement]) -> None:
-        """Turn measurements into rows with their provenance, and store them."""
+    def measure(
+        self,
+        round_: int,
+        population: Population,
+        data: Arrays,
+        measurement: Measurement,
+        progress: Progress,
+        attack: Attack | None = None,
+    ) -> None:
+        """Measure, turn the numbers into rows with their provenance, and store them.
+
+        Raises:
+            RuntimeError: if the measurement does not yield the numbers that it names.
+        """
+        start = time.perf_counter()
+        shown = slice(attack.examples if attack else None)
+        subject = Subject(
+            population.model,
+            data.x_test[shown],
+            data.y_test[shown],
+            self.seeds,
+            len(data.y_train),
+            population.seconds,
+        )
+        options = dict(attack.options) if attack else {}
+        values = measurement.measure(self.spec.setting, subject, options, progress)
+        names = measurement.names(self.spec.setting)
+        if set(values) != set(names):
+            raise RuntimeError(f"measured {sorted(map(str, values))}, promised {sorted(map(str, names))}")
+        seconds = round((time.perf_counter() - start) / len(self.seeds), 3)
         commit, dirty = code_version()
         sparsity = total_sparsity(prunable(population.model))
         rows = [
@@ -154,20 +139,20 @@ class Run:
                 seed=seed,
                 round=round_,
                 sparsity=sparsity[r],
-                metric=m.metric,
-                attack=m.attack,
-                value=m.values[r].value,
-                n=m.values[r].n,
-                stderr=m.values[r].stderr,
+                metric=metric,
+                attack=under,
+                value=values[metric, under][r].value,
+                n=values[metric, under][r].n,
+                stderr=values[metric, under][r].stderr,
                 commit=commit,
                 dirty=dirty,
                 torch=torch.__version__,
                 device=device_name(self.device),
                 data=self.dataset.fingerprint,
                 data_description=self.dataset.description,
-                seconds=round(m.seconds / len(self.seeds), 3),
+                seconds=seconds,
             )
-            for m in measured
+            for metric, under in names
             for r, seed in enumerate(self.seeds)
         ]
         self.store.add_rows(self.experiment.name, self.profile, rows)
@@ -175,7 +160,7 @@ class Run:
 
 
 def run(
-    name: str,
+    experiment: Experiment,
     profile: Profile,
     *,
     device: str = "auto",
@@ -184,10 +169,10 @@ def run(
     store: Store | None = None,
     quiet: bool = False,
 ) -> list[Row]:
-    """Run an experiment of the catalogue as far as it is not stored, and return its rows.
+    """Run an experiment as far as it is not stored, and return its rows.
 
     Args:
-        name: as in the catalogue.
+        experiment: what to run.
         profile: ``smoke``, ``laptop`` or ``paper``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         seeds: None for the profile's own.
@@ -196,7 +181,7 @@ def run(
         quiet: no progress bars.
 
     Raises:
-        KeyError: if there is no such experiment or profile; the message lists the known ones.
+        KeyError: if the experiment has no such profile; the message lists those that it has.
         ValueError: if the device is not there.
         DataError: if the data is damaged.
         MissingModelError: if it needs a published model that cannot be had.
@@ -204,12 +189,10 @@ def run(
         RowError, CheckpointError: if what is stored is damaged.
         StoreError: if nothing can be stored.
     """
-    experiment, place, store = find(name), choose_device(device), store or Store.default()
-    if profile not in experiment.specs:
-        raise KeyError(f"{name} has no profile {profile!r}; known: {', '.join(experiment.specs)}")
+    variants, place, store = experiment.variants(profile), choose_device(device), store or Store.default()
     wanted = tuple(dict.fromkeys(experiment.seeds[profile] if seeds is None else seeds))
     keys = set()
-    for spec in experiment.specs[profile]:
+    for spec in variants:
         dataset = load(spec, root)
         for group in [(seed,) for seed in wanted] if spec.one_by_one else [wanted]:
             job = Run(
@@ -225,4 +208,5 @@ def run(
             )
             job()
         keys.add((spec.key, dataset.fingerprint))
-    return [row for row in store.rows(name, profile) if (row.spec, row.data) in keys and row.seed in wanted]
+    rows = store.rows(experiment.name, profile)
+    return [row for row in rows if (row.spec, row.data) in keys and row.seed in wanted]

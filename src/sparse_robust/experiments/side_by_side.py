@@ -11,9 +11,10 @@ from threading import RLock
 import torch
 from tqdm import tqdm
 
-from .catalogue import Profile, find
+from .experiment import Experiment, Profile
+from .machine import choose_device
 from .rows import Row
-from .runner import choose_device, run
+from .runner import run
 from .stages import load
 from .store import Store
 
@@ -30,23 +31,22 @@ def pool(processes: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(processes, get_context("spawn"), _prepare, (processes,))
 
 
-def usual_processes(name: str, profile: Profile, device: str) -> int:
+def usual_processes(experiment: Experiment, profile: Profile, device: str) -> int:
     """The faster way, as measured by :mod:`sparse_robust.bench`: seeds side by side, or all in one program.
 
-    On a CPU that is one process for each core for the LeNets, but for ``smoke``, which takes less time than
-    starting them; else one process.
+    On a CPU that is one process for each core for the networks that say so, but for ``smoke``, which takes
+    less time than starting them; else one process.
 
     Args:
-        name, profile, device: as for :func:`.runner.run`.
+        experiment, profile, device: as for :func:`.runner.run`.
     """
-    lenet = any(spec.model.startswith("lenet") for spec in find(name).specs.get(profile, ()))
-    if lenet and profile != "smoke" and choose_device(device).type == "cpu":
-        return os.cpu_count() or 1
-    return 1
+    if profile == "smoke" or choose_device(device).type != "cpu":
+        return 1
+    return os.cpu_count() or 1 if any(s.network.side_by_side for s in experiment.variants(profile)) else 1
 
 
 def run_side_by_side(
-    name: str,
+    experiment: Experiment,
     profile: Profile,
     processes: int | None = None,
     *,
@@ -61,7 +61,7 @@ def run_side_by_side(
     that fails stops those that have not begun; what the others finish is stored.
 
     Args:
-        name: as in the catalogue.
+        experiment: what to run.
         profile: ``smoke``, ``laptop`` or ``paper``.
         processes: at least 1; None for :func:`usual_processes`.
         device: as for :func:`.runner.run`.
@@ -74,20 +74,21 @@ def run_side_by_side(
         Exception: whatever :func:`.runner.run` raises for a seed.
     """
     if processes is None:
-        processes = usual_processes(name, profile, device)
+        processes = usual_processes(experiment, profile, device)
     if processes < 1:
         raise ValueError(f"processes must be at least 1, got {processes}")
     store = store or Store.default()
-    wanted = tuple(dict.fromkeys(find(name).seeds.get(profile, ()) if seeds is None else seeds))
+    specs = experiment.variants(profile)
+    wanted = tuple(dict.fromkeys(experiment.seeds[profile] if seeds is None else seeds))
     processes = min(processes, len(wanted))
     if processes > 1:
-        for spec in find(name).specs.get(profile, ()):
+        for spec in specs:
             load(spec, root)  # downloads once what each process then reads
         workers = pool(processes)
-        with workers, tqdm(total=len(wanted), desc=f"{name} ({profile}), seeds") as bar:
+        with workers, tqdm(total=len(wanted), desc=f"{experiment.name} ({profile}), seeds") as bar:
             jobs = [
                 workers.submit(
-                    run, name, profile, device=device, seeds=[s], root=root, store=store, quiet=True
+                    run, experiment, profile, device=device, seeds=[s], root=root, store=store, quiet=True
                 )
                 for s in wanted
             ]
@@ -98,7 +99,4 @@ def run_side_by_side(
             except BaseException:
                 workers.shutdown(wait=False, cancel_futures=True)
                 raise
-    return run(name, profile, device=device, seeds=seeds, root=root, store=store)
-
-
-__all__ = ["pool", "run_side_by_side", "usual_processes"]
+    return run(experiment, profile, device=device, seeds=seeds, root=root, store=store)

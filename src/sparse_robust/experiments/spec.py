@@ -6,14 +6,10 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal
 
+from sparse_robust.measurements import CLEAN, MEASUREMENTS, MetricName, Setting
+from sparse_robust.models import NETWORKS, Network, NetworkName
 from sparse_robust.pruning import Surgery
 from sparse_robust.training import Training
-
-ModelName = Literal["linear", "lenet-300-100", "lenet-5", "vgg", "resnet-32"]
-IMAGE_NETS: tuple[ModelName, ...] = ("vgg", "resnet-32")
-"""The networks for images in colour."""
-
-AttackName = Literal["FGS", "rFGS", "DeepFool", "C&W", "CLEVER l_2", "CLEVER l_inf"]
 
 Selection = Literal["magnitude", "random", "none"]
 
@@ -26,11 +22,22 @@ class Attack:
         name: as the paper calls it.
         options: by keyword, as sorted pairs (so that the value is hashable).
         examples: how many of the spec's test examples it is run on, the first ones; None for all.
+
+    Raises:
+        ValueError: if nothing of this name is measured; the message lists what is.
     """
 
-    name: AttackName
+    name: str
     options: tuple[tuple[str, float], ...] = ()
     examples: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in MEASUREMENTS:
+            raise ValueError(f"no attack {self.name!r}; known: {', '.join(MEASUREMENTS)}")
+
+    def names(self, setting: Setting) -> list[MetricName]:
+        """Every number of one replica under it."""
+        return MEASUREMENTS[self.name].names(setting)
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ class Spec:
             none. The latter two are controls: what the same training does without magnitude pruning.
     """
 
-    model: ModelName
+    model: NetworkName
     data: Literal["mnist", "mnist-sample", "cifar-10", "made-images"]
     classes: tuple[int, ...]
     dense: Training
@@ -109,7 +116,28 @@ class Spec:
     @property
     def one_by_one(self) -> bool:
         """Whether seeds are run one after another: networks so large that one fills the device."""
-        return self.model in IMAGE_NETS
+        return self.network.one_by_one
+
+    @property
+    def network(self) -> Network:
+        """What is trained."""
+        return NETWORKS[self.model]
+
+    @property
+    def setting(self) -> Setting:
+        """What decides which numbers are measured."""
+        return Setting(
+            self.network,
+            len(self.classes),
+            self.eps,
+            layers=len(self.surgery.surgeries[0].strengths) if self.surgery else 0,
+            published=self.weights is not None,
+        )
+
+    @property
+    def names(self) -> list[MetricName]:
+        """Every (metric, attack) of one replica after one round."""
+        return CLEAN.names(self.setting) + [n for attack in self.attacks for n in attack.names(self.setting)]
 
     @property
     def key(self) -> str:

@@ -20,21 +20,11 @@ from sparse_robust.data import (
     read_caffemodel,
     select_classes,
 )
-from sparse_robust.images import objective
-from sparse_robust.models import (
-    Classifier,
-    ImageClassifier,
-    LeNet5,
-    LeNet300100,
-    LinearClassifier,
-    ResNet32,
-    VGGLike,
-    prunable,
-)
-from sparse_robust.pruning import Operation, dense_masks, prune_at_random, prune_layers
-from sparse_robust.training import train
+from sparse_robust.models import Classifier, prunable
+from sparse_robust.pruning import Operation, Surgery, dense_masks, prune_at_random, prune_layers
+from sparse_robust.training import objective, train
 
-from .spec import IMAGE_NETS, Spec
+from .spec import Spec
 
 
 def load(spec: Spec, root: Path | str | None) -> Dataset:
@@ -67,9 +57,8 @@ def arrays(spec: Spec, dataset: Dataset, device: torch.device) -> Arrays:
     """Choose the classes, scale to [0, 1], flatten, and move to the device once."""
     chosen = select_classes(dataset, spec.classes)
     shown = slice(spec.test_examples)
-    colour = spec.model in IMAGE_NETS
     return Arrays(
-        (chosen.train.images if colour else pixels(chosen.train).flatten(1)).to(device),
+        (chosen.train.images if spec.network.colour else pixels(chosen.train).flatten(1)).to(device),
         chosen.train.labels.to(device),
         pixels(chosen.test).flatten(1)[shown].to(device),
         chosen.test.labels[shown].to(device),
@@ -78,10 +67,15 @@ def arrays(spec: Spec, dataset: Dataset, device: torch.device) -> Arrays:
 
 @dataclass(frozen=True)
 class Population:
-    """R replicas and their masks."""
+    """R replicas and their masks.
+
+    Attributes:
+        seconds: [R], how long the last training took; None if that is not known.
+    """
 
     model: Classifier
     masks: dict[str, Tensor]
+    seconds: tuple[float, ...] | None = None
 
     def split(self) -> list[dict[str, Tensor]]:
         """One flat dictionary of tensors for each replica, to store."""
@@ -92,20 +86,7 @@ class Population:
 
 def build(spec: Spec, seeds: Sequence[int], device: torch.device) -> Population:
     """Untrained replicas, nothing pruned."""
-    inputs, classes = 28 * 28, len(spec.classes)
-    model: Classifier
-    match spec.model:
-        case "linear":
-            model = LinearClassifier(seeds, inputs, classes)
-        case "lenet-300-100":
-            model = LeNet300100(seeds, inputs, classes)
-        case "lenet-5":
-            model = LeNet5(seeds, classes)
-        case "vgg":
-            model = VGGLike(seeds, spec.narrow, classes)
-        case "resnet-32":
-            model = ResNet32(seeds, spec.narrow, classes)
-    model.to(device)
+    model = spec.network.build(seeds, len(spec.classes), spec.narrow).to(device)
     return Population(model, dense_masks(model))
 
 
@@ -126,14 +107,18 @@ def published(spec: Spec, seeds: Sequence[int], device: torch.device, root: Path
 
 
 def join(
-    spec: Spec, seeds: Sequence[int], states: list[dict[str, Tensor]], device: torch.device
+    spec: Spec,
+    seeds: Sequence[int],
+    states: list[dict[str, Tensor]],
+    seconds: tuple[float, ...] | None,
+    device: torch.device,
 ) -> Population:
     """The inverse of :meth:`Population.split`."""
     population = build(spec, seeds, device)
     state = {name: torch.stack([s[name] for s in states]).to(device) for name in states[0]}
     masks = {name: state.pop(f"mask/{name}") for name in population.masks}
     population.model.load_state_dict(state)
-    return Population(population.model.eval(), masks)
+    return Population(population.model.eval(), masks, seconds)
 
 
 def advance(
@@ -146,14 +131,34 @@ def advance(
     Where there is dropout its probabilities fall with the square root of the share of connections that is
     left (Han et al. 2015, section 3.2), here as if every layer was pruned.
     """
-    model, masks = population.model, population.masks
-    examples, options = (data.x_train, data.y_train), spec.training(round_)
+    start = time.perf_counter()
     if round_ > 0 and spec.surgery is not None:
         surgery = spec.surgery.surgeries[round_ - 1]
-        operation = Operation(model, surgery, seeds=seeds, stage="surgery")
-        train(model, {}, *examples, options, seeds=seeds, stage="surgery", progress=progress, view=operation)
-        return Population(model, operation.close())
-    stage, loss = f"round-{round_}", None
+        masks = operate(spec, surgery, population.model, data, seeds, progress)
+    else:
+        masks = descend(spec, population, data, seeds, round_, progress)
+    seconds = (time.perf_counter() - start) / len(seeds)
+    return Population(population.model, masks, (seconds,) * len(seeds))
+
+
+def operate(
+    spec: Spec, surgery: Surgery, model: Classifier, data: Arrays, seeds: Sequence[int], progress: Any
+) -> dict[str, Tensor]:
+    """Train under dynamic network surgery, in place; the masks that it ends with."""
+    operation = Operation(model, surgery, seeds=seeds, stage="surgery")
+    options = spec.training(1)
+    examples = (data.x_train, data.y_train)
+    train(model, {}, *examples, options, seeds=seeds, stage="surgery", progress=progress, view=operation)
+    return operation.close()
+
+
+def descend(
+    spec: Spec, population: Population, data: Arrays, seeds: Sequence[int], round_: int, progress: Any
+) -> dict[str, Tensor]:
+    """Prune unless it is round 0, then train under the masks, in place; the masks."""
+    model: Any = population.model
+    masks, stage = population.masks, f"round-{round_}"
+    examples, options, network = (data.x_train, data.y_train), spec.training(round_), spec.network
     if round_ > 0:
         chosen = pruned_layers(spec, masks)
         match spec.selection:
@@ -163,14 +168,24 @@ def advance(
                 masks = masks | prune_at_random(chosen, spec.rho, seeds=seeds, stage=stage)
             case "none":
                 pass
-    if isinstance(model, ImageClassifier):
+    loss, gradients = None, None
+    if network.colour:
         share = float(1 - spec.rho) ** (round_ / 2)
         loss = objective(model, *examples, options, seeds=seeds, stage=stage, dropout=share)
-    start = time.perf_counter()
-    train(model, masks, *examples, options, seeds=seeds, stage=stage, progress=progress, objective=loss)
-    if isinstance(model, ImageClassifier):
-        model.training_seconds.fill_((time.perf_counter() - start) / len(seeds))
-    return Population(model, masks)
+    elif network.gradients and len(seeds) == 1 and data.x_train.device.type == "cpu":
+        gradients = network.gradients(model, *examples, options.batch_size)
+    train(
+        model,
+        masks,
+        *examples,
+        options,
+        seeds=seeds,
+        stage=stage,
+        progress=progress,
+        objective=loss,
+        gradients=gradients,
+    )
+    return masks
 
 
 def pruned_layers(spec: Spec, masks: dict[str, Tensor]) -> dict[str, Tensor]:

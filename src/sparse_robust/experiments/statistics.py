@@ -1,101 +1,20 @@
 """From rows to what a figure or a verdict needs: frames, summaries over seeds, paired tests."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .catalogue import Profile, find, find_profile
 from .rows import Row
-from .runner import expected
-from .store import Store
-
-PUBLISHED: Mapping[Profile, str] = {"paper": "paper", "laptop": "published-laptop"}
-"""Which stored rows are published, by the scale of their specs.
-
-What nobody has run at the paper's scale yet may be published at laptop scale, in a file of its own: a copy of
-the rows of a finished ``laptop`` run, which itself stays the user's own and is no part of the repository.
-"""
 
 
 def frame(rows: Sequence[Row]) -> pd.DataFrame:
     """One line per row; ``attack`` is an empty string where no attack is involved."""
     table = pd.DataFrame([asdict(row) for row in rows], columns=list(Row.__dataclass_fields__))
     return table.assign(attack=table.attack.fillna(""))
-
-
-def with_training(table: pd.DataFrame, name: str, profile: Profile) -> pd.DataFrame:
-    """Add the scale, and how the dense references were trained.
-
-    Columns scale (the profile of the specs), variant, steps, schedule, weight_decay, l1.
-    """
-    specs = {spec.key: (number, spec.dense) for number, spec in enumerate(find(name).specs[profile])}
-    return table.assign(
-        scale=profile,
-        variant=[specs[key][0] for key in table.spec],
-        steps=[specs[key][1].steps for key in table.spec],
-        schedule=[specs[key][1].schedule for key in table.spec],
-        weight_decay=[specs[key][1].weight_decay for key in table.spec],
-        l1=[specs[key][1].l1 for key in table.spec],
-    )
-
-
-def scale_of(name: str, profile: str, store: Store | None = None) -> Profile:
-    """The scale of the rows that ``profile`` stands for.
-
-    That of ``published`` is the paper's, but for an experiment of which rows of laptop scale are published
-    and no complete rows of the paper's scale.
-
-    Raises:
-        ValueError: if the profile is unknown.
-    """
-    if profile != "published":
-        return find_profile(profile)
-    store = store or Store.default()
-    if not store.rows_path(name, PUBLISHED["laptop"]).exists():
-        return "paper"
-    table = _read(name, "paper", PUBLISHED["paper"], store)
-    finished = not table.empty and len(table) >= complete_size(table, name, "paper")
-    return "paper" if finished else "laptop"
-
-
-def has_profile(name: str, profile: str) -> bool:
-    """Whether the experiment can be run, or published, at this scale."""
-    return ("paper" if profile == "published" else find_profile(profile)) in find(name).specs
-
-
-def stored(
-    name: str, profile: str, store: Store | None = None, *, scale: Profile | None = None
-) -> pd.DataFrame:
-    """What is stored of an experiment under its present specs; empty if nothing is.
-
-    ``published`` reads the committed rows, of the scale that :func:`scale_of` tells, or of ``scale``: what is
-    put beside rows of laptop scale must be of that scale, too, though larger ones may have been published
-    since. Where rows of several data sets are stored (the sample that the package carries, and later the
-    whole of MNIST), those with the most test examples count.
-    """
-    store = store or Store.default()
-    scale = scale or scale_of(name, profile, store)
-    return _read(name, scale, PUBLISHED[scale] if profile == "published" else scale, store)
-
-
-def _read(name: str, scale: Profile, file: str, store: Store) -> pd.DataFrame:
-    keys = {spec.key for spec in find(name).specs[scale]}
-    rows = [row for row in store.rows(name, file) if row.spec in keys]
-    table = frame(rows)
-    if table.empty:
-        return table
-    largest = table[table.metric == "accuracy"].groupby("data").n.max().idxmax()
-    return with_training(table[table.data == largest].reset_index(drop=True), name, scale)
-
-
-def complete_size(table: pd.DataFrame, name: str, scale: Profile) -> int:
-    """How many rows the experiment has when each of the table's seeds is finished."""
-    specs = find(name).specs[scale]
-    return table.seed.nunique() * sum(len(spec.measured) * len(expected(spec)) for spec in specs)
 
 
 def per_seed(table: pd.DataFrame, metric: str, attack: str = "") -> pd.DataFrame:
@@ -200,20 +119,3 @@ def paired(values: pd.DataFrame, before: int, after: int) -> Paired:
     return Paired(
         mean, float(interval.low), float(interval.high), float(test.pvalue), mean / deviation, seeds
     )
-
-
-__all__ = [
-    "PUBLISHED",
-    "Paired",
-    "at_sparsity",
-    "complete_size",
-    "frame",
-    "has_profile",
-    "paired",
-    "per_seed",
-    "plus_minus",
-    "scale_of",
-    "stored",
-    "summary",
-    "with_training",
-]

@@ -17,6 +17,8 @@ from .rows import Row, read
 
 RESULTS_VARIABLE = "SPARSE_ROBUST_RESULTS"
 CACHE_VARIABLE = "SPARSE_ROBUST_CACHE"
+SECONDS = "training_seconds"
+"""Of the metadata of a checkpoint."""
 
 
 class CheckpointError(ValueError):
@@ -61,6 +63,14 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of ``path``, which lies beside it, so that all who share the file share the lock."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        yield
+
+
 @dataclass(frozen=True)
 class Store:
     """Rows under ``results``, one file per experiment and profile; checkpoints under ``cache``."""
@@ -101,7 +111,7 @@ class Store:
     def add_rows(self, experiment: str, profile: str, rows: Iterable[Row]) -> None:
         """Add rows under a lock; a number that is stored already stays as it is."""
         path = self.rows_path(experiment, profile)
-        with self._locked(path):
+        with locked(path):
             merged = {row.identity: row for row in read(path)}
             for row in rows:
                 merged.setdefault(row.identity, row)
@@ -109,13 +119,6 @@ class Store:
                 merged.values(), key=lambda r: (r.spec, r.data, r.round, r.seed, r.metric, r.attack or "")
             )
             write_atomically(path, "".join(row.to_json() + "\n" for row in order).encode())
-
-    @contextlib.contextmanager
-    def _locked(self, path: Path) -> Iterator[None]:
-        locks = self.cache / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        with FileLock(locks / f"{path.name}.lock"):
-            yield
 
     def checkpoint_path(self, key: str, fingerprint: str, seed: int, round_: int) -> Path:
         """The file of one replica after one round, by what it was computed from."""
@@ -127,12 +130,18 @@ class Store:
             / f"round-{round_}.safetensors"
         )
 
-    def save_checkpoint(self, path: Path, tensors: dict[str, Tensor]) -> None:
-        """Store one replica's tensors."""
-        write_atomically(path, save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}))
+    def save_checkpoint(self, path: Path, tensors: Mapping[str, Tensor], seconds: float | None) -> None:
+        """Store one replica's tensors, and how long its last training took."""
+        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        write_atomically(path, save(plain, None if seconds is None else {SECONDS: repr(seconds)}))
 
-    def load_checkpoint(self, path: Path, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def load_checkpoint(
+        self, path: Path, like: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], float | None]:
         """Read one replica's tensors, which have the names, shapes and types of those of ``like``.
+
+        Returns:
+            the tensors, and how long the last training took, if the file says so.
 
         Raises:
             CheckpointError: if the file is damaged or holds something else.
@@ -141,12 +150,13 @@ class Store:
         try:
             with safe_open(path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                seconds = (file.metadata() or {}).get(SECONDS)
         except SafetensorError as error:
             raise CheckpointError(f"{path}: damaged ({error}); {remedy}") from None
         found, wanted = _layout(tensors), _layout(like)
         if found != wanted:
             raise CheckpointError(f"{path}: expected {wanted}, found {found}; {remedy}")
-        return tensors
+        return tensors, None if seconds is None else float(seconds)
 
 
 def _layout(tensors: Mapping[str, Tensor]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from .clever import DUAL, CleverResult, clever
 from .estimates import Estimate, accuracy, estimate, failures, r_2, r_inf
 from .linear import exact_radius
 from .weibull import ReverseWeibull, fit_reverse_weibull
-from .weights import norm_ratio, sparsity, total_sparsity
+from .weights import sparsity, total_sparsity
 
 __all__ = [
     "DUAL",
@@ -17,7 +17,6 @@ __all__ = [
     "exact_radius",
     "failures",
     "fit_reverse_weibull",
-    "norm_ratio",
     "r_2",
     "r_inf",
     "sparsity",

@@ -14,11 +14,3 @@ def sparsity(weights: Tensor) -> list[float]:
 def total_sparsity(layers: Mapping[str, Tensor]) -> list[float]:
     """The fraction of zeros over all prunable layers together, each [R, ...] (biases do not count)."""
     return sparsity(torch.cat([weights.flatten(1) for weights in layers.values()], 1))
-
-
-def norm_ratio(vectors: Tensor) -> Tensor:
-    """kappa(w) = ||w||_1 / ||w||_2, between 1 and sqrt(nonzeros); ``[..., D] -> [...]``.
-
-    Not a number for a zero vector, which has no direction.
-    """
-    return vectors.abs().sum(-1) / vectors.norm(dim=-1)

@@ -1,24 +1,16 @@
-"""Classifiers with a leading replica axis, and which of their parameters pruning may touch."""
-
-from torch import Tensor, nn
+"""Classifiers with a leading replica axis, and a registry of how each is built and computed with."""
 
 from .backpropagation import Backpropagation
-from .image_layers import BatchNorm, Convolution, Dropout
-from .images import ImageClassifier, ResNet32, VGGLike
+from .cifar import ImageClassifier, ResNet32, VGGLike
+from .cifar_layers import BatchNorm, Convolution, Dropout
 from .layers import ReplicaConvPool2d, ReplicaLinear
 from .lenet import LeNet5, LeNet300100
 from .linear import LinearClassifier
-
-Classifier = LinearClassifier | LeNet300100 | LeNet5 | VGGLike | ResNet32
-"""[R, N, *D] -> [R, N, K]."""
-
-
-def prunable(model: nn.Module) -> dict[str, Tensor]:
-    """The weights by parameter name, each [R, ...]; biases are never pruned (paper, section 4.1)."""
-    return {name: p for name, p in model.named_parameters() if name.endswith("weight")}
-
+from .registry import COLOUR, NETWORKS, Classifier, Network, NetworkName, prunable
 
 __all__ = [
+    "COLOUR",
+    "NETWORKS",
     "Backpropagation",
     "BatchNorm",
     "Classifier",
@@ -28,6 +20,8 @@ __all__ = [
     "LeNet5",
     "LeNet300100",
     "LinearClassifier",
+    "Network",
+    "NetworkName",
     "ReplicaConvPool2d",
     "ReplicaLinear",
     "ResNet32",

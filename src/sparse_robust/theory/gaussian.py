@@ -2,7 +2,7 @@
 
 The model: y is -1 or +1 with probability 1/2 each and x | y ~ N(y m, sigma^2 I) in R^n. The classifier is
 sgn(w.x); inputs are not confined to a box. Throughout, ``m`` is ``[n]``, ``w`` is ``[*B, n]`` and a metric
-is ``[*B]``; ``sigma`` and ``eps`` are in units of the inputs. Statements: `sparse_robust.theory.proofs`.
+is ``[*B]``; ``sigma`` and ``eps`` are in units of the inputs. Statements: `sparse_robust.proofs`.
 """
 
 from typing import Any

@@ -1,0 +1,1 @@
+"""How fast the package computes, against peers and in stored runs."""

@@ -1,0 +1,57 @@
+"""The command line's ``bench``: which benchmark, its options, and the table that it returns."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from sparse_robust.experiments.machine import choose_device
+from sparse_robust.models import COLOUR
+
+from . import cifar, replicas
+from .speeds import compare_speeds, keep_speeds
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """One benchmark each, with its own options."""
+    kinds = parser.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")
+    device = "cpu, cuda, or auto (default: %(default)s)"
+
+    lenets = kinds.add_parser("replicas", help="how fast many small networks train, against plain PyTorch")
+    lenets.add_argument("--device", default="cpu", help=device)
+    lenets.add_argument("--replicas", type=int, default=10, help="default: 10")
+    lenets.add_argument("--steps", type=int, default=200, help="timed, for each replica (default: 200)")
+    lenets.add_argument("--turns", type=int, default=3, help="how often each way is timed (default: 3)")
+    lenets.add_argument("--nets", nargs="+", choices=replicas.NETS, default=replicas.NETS)
+    lenets.add_argument("--keep", type=Path, metavar="FILE", help="add the measurements to a file, as JSON")
+
+    images = kinds.add_parser("cifar", help="how fast the networks for CIFAR-10 train and are attacked")
+    images.add_argument("--device", default="auto", help=device)
+    images.add_argument("--steps", type=int, default=100, help="timed (default: 100)")
+    images.add_argument("--batch", type=int, default=512, help="images in a step (default: 512)")
+    images.add_argument("--narrow", type=int, default=1, help="divides the channels (default: 1)")
+    images.add_argument("--nets", nargs="+", choices=COLOUR, default=COLOUR)
+
+
+def run(options: argparse.Namespace) -> pd.DataFrame:
+    """What the chosen benchmark measures.
+
+    Raises:
+        ValueError: if an option makes no sense, or there is no such device.
+    """
+    device = choose_device(options.device)
+    for name in ("replicas", "steps", "turns", "batch", "narrow"):
+        if getattr(options, name, 1) < 1:
+            raise ValueError(f"--{name} must be at least 1, got {getattr(options, name)}")
+    if options.benchmark == "cifar":
+        return cifar.measure_all(
+            options.nets, steps=options.steps, batch=options.batch, narrow=options.narrow, device=device
+        )
+    speeds = list(
+        replicas.measure_all(
+            options.nets, seeds=options.replicas, steps=options.steps, turns=options.turns, device=device
+        )
+    )
+    if options.keep:
+        keep_speeds(options.keep, speeds)
+    return compare_speeds(pd.DataFrame(map(vars, speeds)), "replicas")

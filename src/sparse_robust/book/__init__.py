@@ -1,0 +1,1 @@
+"""What the chapters call, and how the book is executed and drawn."""

@@ -1,0 +1,91 @@
+"""What a chapter calls: quote code, state and verify statements, load rows, show tables."""
+
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+from IPython.display import Markdown
+
+from sparse_robust.experiments import load_rows as load
+from sparse_robust.proofs import registry
+from sparse_robust.proofs.ledger import reference
+from sparse_robust.studies.catalogue import find
+
+
+def show(obj: Callable[..., object] | type) -> Markdown:
+    """The source of ``obj`` as Markdown, so that a chapter quotes the very code that runs."""
+    source = textwrap.dedent(inspect.getsource(obj)).rstrip()
+    return Markdown(f"```python\n{source}\n```")
+
+
+def state(label: str) -> Markdown:
+    """The registered statement ``label`` as a numbered, referable environment of the book."""
+    c = registry.get(label)
+    return Markdown(f":::{{prf:{c.kind}}} {c.title}\n:label: {c.label}\n\n{c.text}\n:::")
+
+
+def verify(*labels: str) -> Markdown:
+    """Run the checks of statements in the reader's sight, and say what each amounts to.
+
+    Raises:
+        AssertionError: if a statement does not hold.
+    """
+    lines = []
+    for label in labels:
+        outcome = registry.run(label)
+        assert outcome.error is None, f"{label}: {outcome.error}"
+        uses = ", ".join(map(reference, outcome.statement.uses)) or "nothing else"
+        lines.append(f"{reference(label)}: {outcome.statement.status}; rests on {uses}.")
+    return Markdown("\n\n".join(lines))
+
+
+def load_rows(name: str, profile: str, device: str = "cpu") -> pd.DataFrame:
+    """The rows of the experiment called ``name``, see :func:`~sparse_robust.experiments.load_rows`."""
+    return load(find(name), profile, device)
+
+
+def table(
+    frame: pd.DataFrame, caption: str, label: str = "", formats: Mapping[str, str] | None = None
+) -> Markdown:
+    """A data frame as a numbered table of the book, with a caption.
+
+    Args:
+        frame: one line for each row, without the index; headings and text may hold MyST, as ``$r_2$``.
+        caption: a sentence or two of MyST.
+        label: to refer to it, as ``{numref}`label```.
+        formats: by column, how its numbers are written, as ``.2f``; others are written as ``.4g``. What is
+            missing is a dash.
+    """
+    chosen = dict(formats or {})
+    if unknown := sorted(set(chosen) - set(map(str, frame.columns))):
+        raise ValueError(f"formats for columns that are not there: {', '.join(unknown)}")
+    rules = ["---:" if pd.api.types.is_numeric_dtype(kind) else "---" for kind in frame.dtypes]
+    lines = ["| " + " | ".join(_text(str(name)) for name in frame.columns) + " |", f"|{'|'.join(rules)}|"]
+    for line in frame.itertuples(index=False):
+        cells = (_cell(v, chosen.get(str(name), "")) for name, v in zip(frame.columns, line, strict=True))
+        lines.append("| " + " | ".join(cells) + " |")
+    named = f":name: {label}\n" if label else ""
+    return Markdown(f":::{{table}} {caption}\n{named}\n" + "\n".join(lines) + "\n:::")
+
+
+def _cell(value: object, form: str) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple | list):
+        return ", ".join(_cell(part, form) for part in value) or "–"
+    if pd.isna(value):  # type: ignore[call-overload]
+        return "–"
+    if isinstance(value, str):
+        return _text(value) or "–"
+    if isinstance(value, float):
+        return format(value, form or ".4g")
+    return format(value, form)
+
+
+def _text(value: str) -> str:
+    """Text for a cell: what is not math must not end the cell, begin math or be taken for emphasis."""
+    return value.replace("|", r"\|").replace("\n", " ")
+
+
+__all__ = ["load_rows", "show", "state", "table", "verify"]

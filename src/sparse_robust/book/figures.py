@@ -1,0 +1,241 @@
+"""From data frame to figure: how the book draws. No statistics are computed here."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sparse_robust.proofs import graph
+from sparse_robust.proofs.statement import Statement
+
+PALETTE: dict[str, str] = {
+    "blue": "#0072B2",
+    "vermillion": "#D55E00",
+    "green": "#009E73",
+    "purple": "#CC79A7",
+    "orange": "#E69F00",
+    "sky": "#56B4E9",
+    "grey": "#5F6368",
+}
+"""Okabe and Ito's colours, which the colour-blind tell apart; grey for what is only context."""
+
+MARKERS = "osD^v<>"
+"""One shape for each curve of a panel, so that colour is not all that tells them apart."""
+
+_RC: Any = {
+    # The page is about 700 px wide and a figure of 7 inches fills it, so that points are points.
+    "figure.figsize": (7.0, 3.8),
+    "figure.constrained_layout.use": True,
+    "font.size": 10.5,
+    "axes.titlesize": 11,
+    "axes.labelsize": 10.5,
+    "legend.fontsize": 9.5,
+    "xtick.labelsize": 9.5,
+    "ytick.labelsize": 9.5,
+    "mathtext.fontset": "cm",
+    # An opaque white ground: a transparent figure has black axes on the dark theme's black page.
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "axes.facecolor": "white",
+    "text.color": "#202124",
+    "axes.labelcolor": "#202124",
+    "axes.edgecolor": "#5F6368",
+    "xtick.color": "#3C4043",
+    "ytick.color": "#3C4043",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E3E5E8",
+    "grid.linewidth": 0.7,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 4.5,
+    "errorbar.capsize": 2.0,
+    "legend.frameon": False,
+    "axes.prop_cycle": cycler(color=list(PALETTE.values())),
+    # The same figure gives the same bytes: ids from a fixed salt, glyphs as paths, no system font.
+    "svg.hashsalt": "sparse-robust",
+    "svg.fonttype": "path",
+}
+
+
+def style() -> None:
+    """Set matplotlib up for the book: one look, SVG, and the same bytes for the same figure.
+
+    Under IPython the inline back end is told to emit SVG without a date; elsewhere only the rc
+    parameters are set. Call it once, in the first cell that draws.
+    """
+    mpl.rcParams.update(_RC)
+    try:  # a machine that only computes need not have Jupyter
+        from IPython.core.getipython import get_ipython
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+        from matplotlib_inline.config import InlineBackend
+    except ImportError:
+        return
+    shell = get_ipython()
+    if shell is None or shell.display_formatter is None:
+        return
+    # matplotlib reads this trait again when the first figure opens, and would put its own printer back
+    InlineBackend.instance(parent=shell).figure_formats = set()
+    set_matplotlib_formats()
+    shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, to_svg)
+
+
+def to_svg(figure: Figure) -> str:
+    """The figure as SVG without a date and on one line (a notebook quotes every line: it grows by half)."""
+    with io.StringIO() as file:
+        figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
+        return re.sub(r"\s*\n\s*", " ", file.getvalue())
+
+
+def sparsity_curves(curves: pd.DataFrame) -> Figure:
+    """Curves against weight sparsity, one panel for each metric, with bars of one standard deviation.
+
+    Sparsity is drawn as -log(1 - sparsity), so that rounds of pruning are equally far apart.
+
+    Args:
+        curves: columns panel, label, sparsity, mean, spread; panels and labels are drawn in their order.
+    """
+    figure, axes = _curves(curves.assign(x=-np.log1p(-curves.sparsity)))
+    for axis in axes:
+        ticks = np.array([0.0, 0.5, 0.8, 0.95, 0.99, 0.998])
+        axis.set_xticks(-np.log1p(-ticks), [f"{100 * tick:g}" for tick in ticks])
+        axis.set_xlabel("weights that are zero, %")
+    return figure
+
+
+def activation_curves(curves: pd.DataFrame) -> Figure:
+    """Curves against the share of units that are zero, as :func:`sparsity_curves` otherwise.
+
+    Args:
+        curves: columns panel, label, zeros, mean, spread; what is labelled "paper" is drawn as points.
+    """
+    figure, axes = _curves(curves.assign(x=100 * curves.zeros))
+    for axis in axes:
+        axis.set_xlabel("units that are zero, %")
+    return figure
+
+
+def _curves(curves: pd.DataFrame) -> tuple[Figure, list[Axes]]:
+    """One panel beside the other against column x; what the paper prints as points without a line."""
+    panels = list(dict.fromkeys(curves.panel))
+    figure, axes = plt.subplots(1, len(panels), figsize=(7.0, 3.3), squeeze=False)
+    for axis, panel in zip(axes[0], panels, strict=True):
+        part = curves[curves.panel == panel]
+        for marker, (label, curve) in zip(MARKERS, part.groupby("label", sort=False), strict=False):
+            line = {"linestyle": "none", "color": PALETTE["grey"]} if label == "paper" else {}
+            axis.errorbar(
+                curve.x, curve["mean"], curve.spread, label=label, marker=marker, markersize=3.5, **line
+            )
+        axis.set_title(panel)
+        axis.legend()
+    plt.close(figure)
+    return figure, list(axes[0])
+
+
+STATUS_MARKERS = dict(zip(graph.LOOKS, "osD^vX", strict=True))
+"""One shape for each status of a statement."""
+
+
+def proof_graph(label: str) -> Figure:
+    """What one statement rests on: a row for each statement, a column for the depth, a line for each use.
+
+    The statement is on top; what a statement uses is below it and to its left.
+
+    Raises:
+        KeyError: if there is no such statement.
+    """
+    statements = graph.closure(label)
+    levels = graph.layers(statements)
+    places = {name: (depth, 0) for depth, level in enumerate(levels) for name in level}
+    places = {name: (depth, row) for row, (name, (depth, _)) in enumerate(places.items())}
+    figure, axis = plt.subplots(figsize=(7.0, 0.7 + 0.22 * len(places)))
+    _draw_graph(axis, statements, places)
+    right = len(levels) - 0.3
+    for name, (depth, row) in places.items():
+        axis.plot([depth, right], [row, row], color="#E3E5E8", linewidth=0.7, zorder=0)
+        weight = "bold" if name == label else "normal"
+        axis.text(right + 0.1, row, name, va="center", fontsize=8.5, fontweight=weight)
+    axis.set_xlim(-0.5, (right + 0.5) / 0.64)  # the longest labels need a third of the width
+    return _finished(figure, axis)
+
+
+def proof_overview() -> Figure:
+    """All statements: a row for each module of proofs in the order of the book, a column for the depth."""
+    statements = graph.closure()
+    depth = {name: level for level, names in enumerate(graph.layers(statements)) for name in names}
+    modules = list(dict.fromkeys(_module(c) for c in statements))
+    figure, axis = plt.subplots(figsize=(7.0, 0.8 + 0.3 * len(modules)))
+    places: dict[str, tuple[float, float]] = {}
+    for row, module in enumerate(reversed(modules)):
+        name = re.sub(r"(\d)_(\d)", r"\1.\2", module).replace("_", " ")
+        axis.text(-0.6, row, name, ha="right", va="center", fontsize=8.5)
+        axis.axhline(row, color="#E3E5E8", linewidth=0.7, zorder=0)
+        cells: dict[int, list[str]] = {}
+        for c in statements:
+            if _module(c) == module:
+                cells.setdefault(depth[c.label], []).append(c.label)
+        for level, names in cells.items():
+            step = min(0.2, 0.8 / len(names))
+            places |= {name: (level + step * i, row) for i, name in enumerate(names)}
+    _draw_graph(axis, statements, places)
+    return _finished(figure, axis)
+
+
+def _module(c: Statement) -> str:
+    """The module that holds the check of a statement."""
+    return c.check.__module__.rsplit(".", 1)[-1]
+
+
+def _draw_graph(axis: Axes, statements: list[Statement], places: Mapping[str, tuple[float, float]]) -> None:
+    """Dots by status, and a curve from each statement to each one that it uses."""
+    for user, used in graph.edges(statements):
+        axis.annotate(
+            "",
+            places[used],
+            places[user],
+            arrowprops={
+                "arrowstyle": "-",
+                "color": PALETTE["grey"],
+                "alpha": 0.45,
+                "linewidth": 0.8,
+                "connectionstyle": "arc3,rad=-0.1",
+            },
+            zorder=1,
+        )
+    for status, marker in STATUS_MARKERS.items():
+        found = [places[c.label] for c in statements if c.status == status]
+        if found:
+            colour = graph.LOOKS[status][0]
+            x, y = zip(*found, strict=True)
+            axis.scatter(x, y, s=34, marker=marker, color=colour, label=status, zorder=2)
+
+
+def _finished(figure: Figure, axis: Axes) -> Figure:
+    """Without axes, with a legend below."""
+    axis.set_axis_off()
+    handles, names = axis.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 4))
+    plt.close(figure)
+    return figure
+
+
+__all__ = [
+    "PALETTE",
+    "activation_curves",
+    "proof_graph",
+    "proof_overview",
+    "sparsity_curves",
+    "style",
+    "to_svg",
+]

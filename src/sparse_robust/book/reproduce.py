@@ -1,0 +1,212 @@
+"""`make reproduce`: execute every chapter, print the table of claims, build the site from what was executed.
+
+Chapters are always executed anew. What takes long inside them, training and attacks, is stored row by
+row by the runner, so that a second run, or one after an interruption, spends time only on what is missing.
+"""
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import papermill
+import torch
+import yaml
+from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
+from tqdm import tqdm
+
+from sparse_robust.data import MissingDataError, MissingModelError
+from sparse_robust.experiments import PROFILES as COMPUTED
+from sparse_robust.experiments import find_profile, run_side_by_side
+from sparse_robust.studies.catalogue import CATALOGUE
+
+PROFILES = (*COMPUTED, "published")
+"""The scales, and the committed results as they are."""
+
+
+def repository() -> Path:
+    """The checkout that this package is installed from, in editable mode.
+
+    Raises:
+        FileNotFoundError: if the package was installed away from its checkout.
+    """
+    root = Path(__file__).parents[3]
+    if not (root / "_toc.yml").is_file():
+        raise FileNotFoundError(
+            f"{root} holds no _toc.yml, so the chapters cannot be found."
+            " Work in a clone of the repository, with the package installed from it: pip install -e ."
+        )
+    return root
+
+
+def chapters(root: Path) -> list[Path]:
+    """The notebooks that ``_toc.yml`` names, in the order of the book, relative to ``root``.
+
+    Raises:
+        FileNotFoundError: if ``_toc.yml`` names a file that does not exist.
+    """
+    return [
+        path
+        for path in _pages(root, yaml.safe_load((root / "_toc.yml").read_text()))
+        if path.suffix == ".ipynb"
+    ]
+
+
+def _pages(root: Path, entry: object) -> Iterator[Path]:
+    if isinstance(entry, list):
+        for item in entry:
+            yield from _pages(root, item)
+    elif isinstance(entry, dict):
+        for key, value in entry.items():
+            if key in ("root", "file"):
+                stem = Path(value)
+                found = [p for p in (stem, Path(f"{stem}.ipynb"), Path(f"{stem}.md")) if (root / p).is_file()]
+                if not found:
+                    raise FileNotFoundError(f"{root / '_toc.yml'} names {stem}, and there is no such chapter")
+                yield found[0]
+            else:
+                yield from _pages(root, value)
+
+
+def unfinished(notebook: NotebookNode) -> str | None:
+    """Why an executed notebook does not count as done; None if it does.
+
+    Done means that papermill recorded an end time, that every cell is ``completed`` and that no cell holds
+    an error that it does not announce (tag ``raises-exception``). The absence of an exception says nothing:
+    after a kill, papermill leaves ``exception: None`` behind.
+    """
+    for number, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
+        expected = "raises-exception" in cell.metadata.get("tags", [])
+        for output in cell.get("outputs", []):
+            if output.output_type == "error" and not expected:
+                return f"code cell {number} raised {output.ename}: {output.evalue}"
+        status = cell.metadata.get("papermill", {}).get("status", "not run")
+        if status != "completed":
+            return f"code cell {number} is {status}, not completed:\n{cell.source[:200]}"
+    if not notebook.metadata.get("papermill", {}).get("end_time"):
+        return "no end time was recorded, so the run was cut off"
+    return None
+
+
+def execute(source: Path, target: Path, *, profile: str, device: str) -> str | None:
+    """Run the chapter ``source`` into ``target``; why it failed, or None.
+
+    The kernel's working directory is the folder of ``target``. A partial notebook is kept.
+    """
+    try:
+        papermill.execute_notebook(
+            source,
+            target,
+            parameters={"profile": profile, "device": device},
+            kernel_name="python3",
+            cwd=target.parent,
+            progress_bar={"leave": False, "disable": None},
+        )
+    except PapermillExecutionError:
+        pass  # also raised for errors that a chapter announces; the notebook tells which it was
+    except Exception as failure:  # a kernel that died or never started: name it, and go on
+        return f"{type(failure).__name__}: {failure}"
+    notebook = nbformat.read(target, as_version=4)
+    reason = unfinished(notebook)
+    # papermill's banners go: the traceback that the failing cell keeps says the same
+    notebook.cells = [
+        c for c in notebook.cells if "papermill-error-cell-tag" not in c.metadata.get("tags", [])
+    ]
+    for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.metadata.tags.append("remove-cell")
+    nbformat.write(notebook, target)
+    return reason
+
+
+def stage(root: Path) -> Path:
+    """A fresh copy of the book's sources under ``_build/reproduced``, to execute in and to build from.
+
+    The notebooks there start without outputs, so that no published number can pass for one computed here.
+    """
+    staged = root / "_build" / "reproduced"
+    shutil.rmtree(staged, ignore_errors=True)
+    ignored = shutil.ignore_patterns("results", ".ipynb_checkpoints", "__pycache__")
+    shutil.copytree(root / "book", staged / "book", ignore=ignored)
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(root / name, staged / name)
+    for path in staged.rglob("*.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        nbformat.write(notebook, path)
+    return staged
+
+
+def build(root: Path, staged: Path) -> bool:
+    """Build the site of ``staged`` into ``_build/html``; whether that worked."""
+    shutil.rmtree(root / "_build" / "html", ignore_errors=True)
+    command = [
+        str(Path(sys.executable).with_name("jupyter-book")),
+        "build",
+        str(staged),
+        "--path-output",
+        str(root),
+    ]
+    return subprocess.run([*command, "--all", "--keep-going", "-n", "--quiet"], check=False).returncode == 0
+
+
+def reproduce(profile: str = "laptop", device: str = "cpu") -> int:
+    """Execute all chapters, print the table of claims, build the site; the process's exit status.
+
+    Raises:
+        FileNotFoundError: if this is no checkout, or ``_toc.yml`` names a chapter that does not exist.
+        ValueError: if the profile is unknown or the device absent.
+    """
+    if profile not in PROFILES:
+        raise ValueError(f"unknown profile {profile!r}; known: {', '.join(PROFILES)}")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"device {device!r}: PyTorch sees no GPU here; use DEVICE=cpu")
+    root = repository()
+    todo = chapters(root)
+    staged = stage(root)
+
+    for experiment in CATALOGUE.values() if profile != "published" else ():
+        if profile not in experiment.specs:
+            print(f"{experiment.title}: left out, needs PROFILE=paper", flush=True)
+            continue
+        try:
+            rows = run_side_by_side(experiment, find_profile(profile), device=device)
+        except MissingModelError as missing:
+            print(f"{experiment.title}: left out, needs the published models. {missing}", flush=True)
+            continue
+        except MissingDataError as missing:
+            print(f"{experiment.title}: left out, needs its data. {missing}", flush=True)
+            continue
+        print(f"{experiment.title}: {len(rows)} numbers, from {rows[0].data_description}", flush=True)
+
+    failed: dict[Path, str] = {}
+    with tqdm(todo, desc="Chapters", unit="chapter", disable=None) as bar:
+        for chapter in bar:
+            bar.set_postfix_str(str(chapter))
+            start = time.perf_counter()
+            reason = execute(root / chapter, staged / chapter, profile=profile, device=device)
+            outcome = "done" if reason is None else "FAILED"
+            tqdm.write(f"{chapter}: {outcome} in {time.perf_counter() - start:.0f} s")
+            if reason is not None:
+                failed[chapter] = reason
+
+    print("\nBuilding the site from the executed chapters", flush=True)
+    built = build(root, staged)
+    from sparse_robust.studies import ledger  # here: a broken ledger must not keep chapters from running
+
+    print(f"\nThe paper's claims, profile {profile}:\n\n{ledger.table(profile)}\n")
+    for chapter, reason in failed.items():
+        partial = (staged / chapter).relative_to(root)
+        print(f"FAILED {chapter}: {reason}\n  what it got to: {partial}", file=sys.stderr)
+    if failed or not built:
+        site = "" if built else " The site was not built; the reason is above."
+        print(f"{len(failed)} of {len(todo)} chapters failed.{site}", file=sys.stderr)
+        return 1
+    print(f"All {len(todo)} chapters ran. Your book: _build/html/index.html (open it, or: make serve)")
+    return 0

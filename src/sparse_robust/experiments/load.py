@@ -1,0 +1,128 @@
+"""The rows of an experiment: those that are stored, or computed as far as they are missing."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from .experiment import Experiment, Profile, find_profile
+from .runner import run
+from .statistics import frame
+from .store import Store
+
+PUBLISHED: Mapping[Profile, str] = {"paper": "paper", "laptop": "published-laptop"}
+"""Which stored rows are published, by the scale of their specs.
+
+What nobody has run at the paper's scale yet may be published at laptop scale, in a file of its own: a copy of
+the rows of a finished ``laptop`` run, which itself stays the user's own and is no part of the repository.
+"""
+
+
+def with_training(table: pd.DataFrame, experiment: Experiment, profile: Profile) -> pd.DataFrame:
+    """Add the scale, and how the dense references were trained.
+
+    Columns scale (the profile of the specs), variant, steps, schedule, weight_decay, l1.
+    """
+    specs = {spec.key: (number, spec.dense) for number, spec in enumerate(experiment.variants(profile))}
+    return table.assign(
+        scale=profile,
+        variant=[specs[key][0] for key in table.spec],
+        steps=[specs[key][1].steps for key in table.spec],
+        schedule=[specs[key][1].schedule for key in table.spec],
+        weight_decay=[specs[key][1].weight_decay for key in table.spec],
+        l1=[specs[key][1].l1 for key in table.spec],
+    )
+
+
+def scale_of(experiment: Experiment, profile: str, store: Store | None = None) -> Profile:
+    """The scale of the rows that ``profile`` stands for.
+
+    That of ``published`` is the paper's, but for an experiment of which rows of laptop scale are published
+    and no complete rows of the paper's scale.
+
+    Raises:
+        ValueError: if the profile is unknown.
+    """
+    if profile != "published":
+        return find_profile(profile)
+    store = store or Store.default()
+    if not store.rows_path(experiment.name, PUBLISHED["laptop"]).exists():
+        return "paper"
+    table = _read(experiment, "paper", PUBLISHED["paper"], store)
+    finished = not table.empty and len(table) >= complete_size(table, experiment, "paper")
+    return "paper" if finished else "laptop"
+
+
+def has_profile(experiment: Experiment, profile: str) -> bool:
+    """Whether the experiment can be run, or published, at this scale."""
+    return ("paper" if profile == "published" else find_profile(profile)) in experiment.specs
+
+
+def stored(
+    experiment: Experiment, profile: str, store: Store | None = None, *, scale: Profile | None = None
+) -> pd.DataFrame:
+    """What is stored of an experiment under its present specs; empty if nothing is.
+
+    ``published`` reads the committed rows, of the scale that :func:`scale_of` tells, or of ``scale``: what is
+    put beside rows of laptop scale must be of that scale, too, though larger ones may have been published
+    since. Where rows of several data sets are stored (the sample that the package carries, and later the
+    whole of MNIST), those with the most test examples count.
+    """
+    store = store or Store.default()
+    scale = scale or scale_of(experiment, profile, store)
+    return _read(experiment, scale, PUBLISHED[scale] if profile == "published" else scale, store)
+
+
+def _read(experiment: Experiment, scale: Profile, file: str, store: Store) -> pd.DataFrame:
+    keys = {spec.key for spec in experiment.specs[scale]}
+    rows = [row for row in store.rows(experiment.name, file) if row.spec in keys]
+    table = frame(rows)
+    if table.empty:
+        return table
+    largest = table[table.metric == "accuracy"].groupby("data").n.max().idxmax()
+    return with_training(table[table.data == largest].reset_index(drop=True), experiment, scale)
+
+
+def complete_size(table: pd.DataFrame, experiment: Experiment, scale: Profile) -> int:
+    """How many rows the experiment has when each of the table's seeds is finished."""
+    specs = experiment.variants(scale)
+    return table.seed.nunique() * sum(len(spec.measured) * len(spec.names) for spec in specs)
+
+
+def load_rows(experiment: Experiment, profile: str, device: str = "cpu") -> pd.DataFrame:
+    """The rows of an experiment: read when published, computed as far as they are missing otherwise.
+
+    Args:
+        experiment: whose.
+        profile: ``published`` for the committed rows, of the paper's protocol where that has been run;
+            else ``smoke``, ``laptop`` or ``paper``.
+        device: where to compute, ``cpu`` or ``cuda``.
+
+    Raises:
+        FileNotFoundError: if nothing is published of this experiment.
+        ValueError: if the profile is unknown.
+    """
+    if profile == "published":
+        table = stored(experiment, profile)
+        if table.empty:
+            raise FileNotFoundError(
+                f"no published rows of {experiment.name!r} under its present spec: run it, commit them"
+            )
+        return table
+    scale = find_profile(profile)
+    return with_training(frame(run(experiment, scale, device=device, quiet=True)), experiment, scale)
+
+
+def provenance(table: pd.DataFrame) -> str:
+    """Where the numbers of a table or figure come from, in a line."""
+
+    def every(column: str) -> str:
+        return ", ".join(sorted({str(value) for value in table[column]}))
+
+    commit = every("commit") + (" with uncommitted changes" if table.dirty.any() else "")
+    n = table[table.metric == "accuracy"].n.max()
+    scale = "" if every("scale") == "paper" else f", {every('scale')} scale"
+    return (
+        f"{every('experiment')}{scale}: {table.seed.nunique()} seeds, n = {n} test images,"
+        f" {every('data_description')}"
+        f" ({every('data')}); commit {commit}, torch {every('torch')}, {every('device')}"
+    )

@@ -1,0 +1,1 @@
+"""Proofs of the chapter on why sparsity helps against l_inf and not against l_2."""

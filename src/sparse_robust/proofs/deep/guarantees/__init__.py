@@ -1,0 +1,1 @@
+"""Proofs of the chapter on guarantees (Proposition 3.1)."""

@@ -1,0 +1,292 @@
+"""The best radius of Proposition 3.1, how bisection finds it, and the metrics as functionals of gamma."""
+
+from __future__ import annotations
+
+import random
+from fractions import Fraction
+from math import inf
+
+import numpy as np
+import sympy as sp
+
+from sparse_robust.proofs.statement import statement
+from sparse_robust.theory.certificates import best_certificate, certificate, network_certificate
+from sparse_robust.theory.distance import distance, lost
+from sparse_robust.theory.lipschitz import lipschitz_power
+from sparse_robust.theory.networks import Array, ReluNet, fractions
+from sparse_robust.theory.regions import Ball, fourier_motzkin, regions
+
+from .errata import no_fixed_point
+from .paper import EIGHT, local_gamma, random_nets
+
+FINE = Fraction(1, 256)
+
+
+def worst(net: ReluNet, x: Array, radius: Fraction) -> Fraction:
+    """R L_1(R), by how much the margin may shrink on the ball; nondecreasing in R."""
+    return radius * Fraction(lipschitz_power(net, Ball(x, radius), q=1))
+
+
+def fallback(margin: sp.Expr, constant: sp.Expr) -> sp.Expr:
+    """The radius that is certified where R itself is not: m / L(R)."""
+    return margin / constant
+
+
+def best_attack(net: ReluNet, x: Array, size: Fraction) -> Array | None:
+    """A point of the open l_inf ball at which the lead is lost, or None if there is none: decided exactly."""
+    ball = Ball(x, size)
+    facets, levels = ball.facets()
+    for region in regions(net, ball):
+        normals, offsets = lost(net, region.pattern)
+        cuts = np.array([*(any(row) for row in normals[:-1]), True])  # constant units cut nothing
+        rows = np.concatenate([normals[cuts], facets])
+        point = fourier_motzkin(rows, np.concatenate([offsets[cuts], levels]))
+        if point is not None:
+            assert net(point) < 0
+            assert max(abs(point - x)) < size
+            return point
+    return None
+
+
+@statement(
+    "lem-lipschitz-radius",
+    kind="lemma",
+    title="How a local Lipschitz constant depends on the radius",
+    source="this book",
+    status="argued",
+)
+def lipschitz_radius() -> None:
+    r"""Let $h$ be continuous. Its best Lipschitz constant $L(R)$ on $B_p(x, R)$, in any norm, is
+    nondecreasing in $R$ and continuous from the left: $L(R) = \sup_{r < R} L(r)$.
+    """
+    theta, length, change = sp.symbols("theta d c", positive=True)
+    # shrinking u and v towards x by theta shrinks the distance by theta: the quotient can be compared
+    assert sp.simplify(change / (theta * length) - (change / length) / theta) == 0
+    assert sp.limit((change / length) / theta, theta, 1) == change / length
+    jumps = 0
+    for net, x in random_nets(seed=320, count=12):
+        radii = [Fraction(k, 2) for k in range(1, 7)]
+        constants = [lipschitz_power(net, Ball(x, r), q=1) for r in radii]
+        assert constants == sorted(constants)
+        for r, constant in zip(radii, constants, strict=True):  # these nets have few kinks: next to r is near
+            near = [lipschitz_power(net, Ball(x, r * (1 + side)), q=1) for side in (-(FINE**3), FINE**3)]
+            assert near[0] == constant <= near[1]
+            jumps += constant < near[1]
+    assert jumps  # and it does jump, to the right of a radius
+
+
+@statement(
+    "prop-best-radius",
+    kind="proposition",
+    title="The best radius",
+    source="this book",
+    status="proved",
+    uses=("prop-3-1",),
+)
+def best_radius() -> None:
+    r"""Let $m > 0$, let $L$ be nondecreasing, and $\gamma^* = \sup\{R > 0 : R\, L(R) \le m\}$. Then
+
+    $$\sup_{R > 0} \min\Bigl\{\frac m{L(R)}, R\Bigr\} = \gamma^* .$$
+
+    Every $R$ with $R\, L(R) \le m$ is itself a certified radius, and so is every $R < \gamma^*$.
+    """
+    constant, radius = sp.symbols("L R", positive=True)
+    spare, drop = sp.symbols("s e", nonnegative=True)
+    # R L <= m: m = R L + s, and the minimum is R
+    assert sp.simplify(fallback(radius * constant + spare, constant) - radius).is_nonnegative
+    # R L > m: the minimum is r = m / L(R) < R, and r is of the first kind, as L(r) = l <= L(R) = l + e
+    margin, less = sp.symbols("m l", positive=True)
+    assert sp.simplify(margin - fallback(margin, less + drop) * less).is_nonnegative
+    # a smaller radius R - t than one of the first kind is of the first kind, too
+    shorter = sp.Symbol("t", nonnegative=True)
+    assert sp.expand((radius * constant + spare) - (radius - shorter) * constant).is_nonnegative
+    for net, x in random_nets(seed=321, count=10):
+        star = network_certificate([net], x, p=inf, upper=EIGHT, tolerance=FINE)
+        assert worst(net, x, star) <= net(x)
+        assert star + FINE > EIGHT or worst(net, x, star + FINE) > net(x)
+        for r in (Fraction(1, 3), Fraction(1), Fraction(5, 2), EIGHT):
+            assert local_gamma(net, x, r) <= star + FINE
+
+
+@statement(
+    "cor-best-radius",
+    kind="corollary",
+    title="The best radius is attained",
+    source="this book",
+    status="argued",
+    uses=("lem-lipschitz-radius", "prop-best-radius"),
+)
+def best_radius_attained() -> None:
+    r"""Let $L(R)$ be the best constants of a continuous $h$, and $0 < \gamma^* < \infty$. The ball of radius
+    $R = \gamma^*$ certifies $\gamma^*$. Where $L$ is continuous at $\gamma^*$, moreover
+    $\gamma^* = m / L(\gamma^*)$.
+    """
+    net, x = no_fixed_point(), fractions([0])
+    assert local_gamma(net, x, Fraction(1)) == 1  # L jumps at 1, to the right of it
+    continuous = 0
+    for net, x in random_nets(seed=325, count=20):
+        star = network_certificate([net], x, p=inf, upper=EIGHT, tolerance=FINE**2)
+        low, high = (lipschitz_power(net, Ball(x, star + side), q=1) for side in (0, FINE))
+        if star < EIGHT and low == high:  # constant around the best radius, up to the tolerance
+            continuous += 1
+            assert 0 <= net(x) / low - star <= FINE**2
+    assert continuous > 5
+
+
+@statement(
+    "cex-no-fixed-point",
+    kind="counterexample",
+    title="$R = m / L(R)$ may have no solution",
+    source="this book",
+    status="checked exactly on an example",
+    uses=("prop-best-radius",),
+)
+def fixed_point() -> None:
+    r"""On a ReLU network $L(R)$ is a step function, and may jump over $m / R$. Let
+    $h(x) = 4 - \sigma(x) - 9\sigma(x - 1)$ at $x = 0$, so that $m = 4$. Then $L(R) = 1$ and
+    $m / L(R) = 4 > R$ for $R \le 1$, and $L(R) = 10$ and $m / L(R) = \frac25 < R$ for $R > 1$. No
+    radius solves the equation. The best certificate is $\gamma^* = 1$, where $L$ jumps; the distance
+    is $\frac{13}{10}$.
+    """
+    net, x = no_fixed_point(), fractions([0])
+    assert net(x) == 4
+    for radius in (Fraction(1, 1000), Fraction(1, 2), Fraction(1)):
+        assert lipschitz_power(net, Ball(x, radius), q=1) == 1
+        assert local_gamma(net, x, radius) == radius
+    for radius in (1 + Fraction(1, 10**6), Fraction(2), EIGHT):
+        assert lipschitz_power(net, Ball(x, radius), q=1) == 10
+        assert local_gamma(net, x, radius) == Fraction(2, 5)
+    assert distance(net, x) == Fraction(13, 10)
+    star = network_certificate([net], x, p=inf, upper=EIGHT, tolerance=Fraction(1, 10**6))
+    assert 1 - Fraction(1, 10**6) <= star <= 1
+
+
+@statement(
+    "prop-bisection",
+    kind="proposition",
+    title="Bisection, from below",
+    source="this book",
+    status="proved",
+    uses=("prop-3-1", "prop-best-radius"),
+)
+def bisection() -> None:
+    r"""Let $\hat L(R) \ge L(R)$ be any upper bounds. Keep $\ell$, the largest of the values
+    $\min\{m / \hat L(R), R\}$ at the radii tried so far, and $u$, at first the largest radius of interest.
+    Try $R = (\ell + u)/2$; if $m / \hat L(R) < R$, set $u = R$. At every moment $\ell$ is a certified radius,
+    whatever $\hat L$ does elsewhere. If $\hat L$ is nondecreasing, no radius up to the first $u$ has a
+    certificate above the present $u$, and $u - \ell$ at least halves with each trial.
+    """
+    low, gap = sp.symbols("l g", positive=True)
+    middle = low + gap / 2  # u = l + g
+    assert sp.expand((low + gap) - middle - gap / 2) == 0  # a certified middle becomes l
+    assert sp.expand(middle - low - gap / 2) == 0  # another becomes u, and l may grow besides
+    margin, constant, more = sp.symbols("m L d", positive=True)
+    # a larger R than one that does not certify itself certifies no more
+    assert sp.simplify(fallback(margin, constant) - fallback(margin, constant + more)).is_positive
+    rng = random.Random(322)
+    for net, x in random_nets(seed=322, count=10):
+        tried: list[Fraction] = []
+
+        def steps(radius: Fraction, net: ReluNet = net, x: Array = x) -> list[Fraction]:
+            tried.append(radius)  # noqa: B023 (used at once)
+            return [lipschitz_power(net, Ball(x, radius), q=1)]
+
+        def wild(radius: Fraction, net: ReluNet = net, x: Array = x) -> list[Fraction]:
+            return [lipschitz_power(net, Ball(x, radius), q=1) * (1 + Fraction(rng.randint(0, 9), 3))]
+
+        found = best_certificate([net(x)], steps, EIGHT, tolerance=FINE)
+        assert worst(net, x, found) <= net(x)
+        assert all(local_gamma(net, x, r) <= found for r in tried)
+        assert len(tried) <= 13  # EIGHT / FINE = 2^11
+        assert worst(net, x, best_certificate([net(x)], wild, EIGHT, tolerance=FINE)) <= net(x)
+
+
+@statement(
+    "prop-gamma-rivals",
+    kind="proposition",
+    title="Each rival may have a radius of its own",
+    source="this book",
+    status="proved",
+    uses=("prop-best-radius",),
+)
+def gamma_rivals() -> None:
+    r"""Let $\gamma_k^*$ be the best radius against rival $k$ alone. Then
+
+    $$\sup_{R > 0} \min\Bigl\{\min_{k \ne \hat y} \frac{m_k}{L_k(R)}, R\Bigr\}
+      = \min_{k \ne \hat y} \gamma_k^*,$$
+
+    so that the rivals can be treated one after the other, each with its own $R$.
+    """
+    # the R that are good against rival k are an interval (0, gamma_k*]: R L_k(R) does not decrease; and the
+    # R that are good against all are the intersection
+    first, more = sp.symbols("gamma_1 d", positive=True)  # gamma_2 = gamma_1 + d
+    below = sp.Symbol("t", nonnegative=True)
+    assert ((first + more) - (first - below)).is_positive  # R <= gamma_1 is good against both
+    assert sp.Min(first, first + more) == first  # and R > gamma_1 is not good against the first
+    cases = list(random_nets(seed=323, count=16))
+    for (one, x), (other, _) in zip(cases[::2], cases[1::2], strict=True):
+        if not (other(x) > 0 and other.widths[0] == one.widths[0]):
+            continue
+        nets = (one, other)
+
+        def constants(radius: Fraction, nets: tuple[ReluNet, ...] = nets, x: Array = x) -> list[Fraction]:
+            return [lipschitz_power(net, Ball(x, radius), q=1) for net in nets]
+
+        joint = best_certificate([net(x) for net in nets], constants, EIGHT, tolerance=FINE)
+        alone = [network_certificate([net], x, p=inf, upper=EIGHT, tolerance=FINE) for net in nets]
+        assert abs(joint - min(alone)) <= FINE
+
+
+@statement(
+    "prop-gamma-metrics",
+    kind="proposition",
+    title="The two metrics as functionals of the certified radius",
+    source="this book; announced after Proposition 3.1 in the paper",
+    status="proved",
+    uses=("def-metrics", "err-prop-3-1-ties", "lem-expectation", "prop-gamma-distance"),
+)
+def gamma_metrics() -> None:
+    r"""For every classifier, every law of $(x, y)$, every $l_2$ attack, every $l_\infty$ attack of radius
+    $\epsilon$ and measurable certified radii $\gamma_p(x)$,
+
+    $$\mathbb{E}\bigl(1_{y = \hat y}\, \gamma_2\bigr) \le r_2, \qquad
+      \Pr\bigl(y = \hat y,\ \gamma_\infty > \epsilon\bigr) \le r_\infty(\epsilon), \qquad
+      \int_0^\infty \Pr\bigl(y = \hat y,\ \gamma_\infty > \epsilon\bigr)\,\mathrm{d}\epsilon
+      = \mathbb{E}\bigl(1_{y = \hat y}\, \gamma_\infty\bigr) .$$
+
+    With the distances $d_p$ for $\gamma_p$ the best attacks give equality in the first two. The strict $>$
+    cannot be relaxed: at $\gamma_\infty = \epsilon$ there may be a tie.
+    """
+    eps, radius = sp.symbols("epsilon gamma", nonnegative=True)
+    indicator = sp.Piecewise((1, eps < radius), (0, True))
+    assert sp.simplify(sp.integrate(indicator, (eps, 0, sp.oo)) - radius) == 0  # one point of the law
+    rng = random.Random(324)
+    points = []
+    for net, x in random_nets(seed=324, count=12):
+        star = network_certificate([net], x, p=inf, upper=EIGHT, tolerance=FINE)
+        points.append((net, x, star, min(distance(net, x), EIGHT), rng.random() < 0.8))
+    for size in (
+        Fraction(10, 41),
+        Fraction(40, 41),
+        Fraction(80, 41),
+    ):  # equal to no distance
+        certified = sum(right and g > size for *_, g, _, right in points)
+        exact = sum(right and d > size for *_, d, right in points)
+        attacked = sum(right and _survives(net, x, size) for net, x, *_, right in points)
+        best = sum(right and best_attack(net, x, size) is None for net, x, *_, right in points)
+        assert certified <= exact <= attacked
+        assert exact == best
+    radii = sorted(g for *_, g, _, right in points if right)
+    levels = zip([Fraction(0), *radii], radii, strict=False)
+    area = sum((b - a) * (len(radii) - i) for i, (a, b) in enumerate(levels))
+    assert area == sum(radii)
+    assert certificate([1], [1], EIGHT) == 1  # err-prop-3-1-ties: gamma = eps = 1, and the attack ties
+
+
+def _survives(net: ReluNet, x: Array, size: Fraction) -> bool:
+    """Whether the lead outlasts the corners and the sign of the gradient: some attacks of this radius."""
+    corners = [fractions([a, b]) for a in (-1, 0, 1) for b in (-1, 0, 1)]
+    return all(net(x + size * c) > 0 for c in corners)
+
+
+__all__ = ["best_attack", "fallback", "worst"]

@@ -1,0 +1,1 @@
+"""Proofs of the chapter on Lipschitz constants (Lemma 3.1)."""

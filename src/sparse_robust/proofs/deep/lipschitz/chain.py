@@ -1,0 +1,189 @@
+"""From samples to products of norms: the chain of bounds, and what samples can know."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import sympy as sp
+
+from sparse_robust.proofs.statement import statement
+from sparse_robust.theory.distance import distance
+from sparse_robust.theory.intervals import backward_bounds, largest, norm_power, unit_states
+from sparse_robust.theory.lipschitz import chain_powers, layer_product, lipschitz_power
+from sparse_robust.theory.mask_bounds import all_paths
+from sparse_robust.theory.networks import ReluNet, exact_net, fractions
+from sparse_robust.theory.regions import Ball, regions
+
+from .paper import random_cases
+
+TURNED = exact_net([[[1, 1], [1, -1]]], [1, 1])
+"""h = s(x_1 + x_2) + s(x_1 - x_2)."""
+
+
+def strip(steepness: int, *, weight: int = 1) -> ReluNet:
+    """h = s(x_1) + weight s(s(x_1) - K |x_2|): steep on a strip around the x_1 axis only."""
+    return exact_net([[[1, 0, 0], [0, 1, -1]], [[1, 1], [0, -steepness], [0, -steepness]]], [1, weight])
+
+
+NEAR_STRIP = Ball(fractions([1, "1/2"]), Fraction(1, 2))
+"""The unit square [1/2, 3/2] x [0, 1]."""
+OVER_STRIP = Ball(fractions([1, "1/2"]), Fraction(1))
+"""The square [0, 2] x [-1/2, 3/2]."""
+
+
+@statement(
+    "prop-interval-gradient",
+    kind="proposition",
+    title="Interval arithmetic for the gradient",
+    source="this book; Weng et al. 2018, Towards fast computation of certified robustness",
+    status="proved",
+    uses=("lem-interval", "lem-regions"),
+)
+def interval_gradient() -> None:
+    r"""Sort the units by interval arithmetic on the ball into those that are active everywhere, nowhere, and
+    neither. Propagate $c$ backwards through $W_{d-1} D_{d-1}, \dots, W_1 D_1$ by {prf:ref}`lem-interval`,
+    with $D = 1$, $0$, and either. The result bounds every coordinate of the gradient on every region that
+    meets the ball: $|\nabla h| \le u$, so that $L_q \le \lVert u \rVert_q$.
+    """
+    slack, gradient = sp.symbols("s g", nonnegative=True)
+    assert sp.expand((gradient + slack) ** 2 - gradient**2).is_nonnegative  # |g_i| <= u_i: so for both norms
+    for net, ball in random_cases(seed=49, count=18):
+        states = unit_states(net, ball)
+        upper = largest(backward_bounds(net, states)[0])
+        for region in regions(net, ball):
+            assert (abs(region.gradient) <= upper).all()
+            for state, live, always in zip(region.pattern, states.live, states.always, strict=True):
+                assert (state <= live).all()
+                assert (always <= state).all()
+
+
+@statement(
+    "prop-chain",
+    kind="proposition",
+    title="The chain of bounds",
+    source="this book",
+    status="proved",
+    uses=("prop-interval-gradient", "prop-live-units", "lem-all-paths"),
+)
+def chain() -> None:
+    r"""On a ball, for $q = 1$ and $q = 2$,
+
+    $$\max_{\text{samples}} \lVert \nabla h \rVert_q \le L_q \le \lVert u \rVert_q
+      \le \lVert \bar v \rVert_q \le \lVert v \rVert_q \le c_q,$$
+
+    $$\bar v = |W_1| \bar D_1 \cdots |W_{d-1}| \bar D_{d-1} |c|, \qquad v = |W_1| \cdots |W_{d-1}|\, |c|,$$
+
+    with $u$ from {prf:ref}`prop-interval-gradient`, $\bar D_j$ from {prf:ref}`prop-live-units`, and $c_q$ the
+    product of $\lVert c \rVert_q$ with the largest column sums ($q = 1$) or Frobenius norms ($q = 2$). For
+    $q = 1$, $\lVert v \rVert_1$ is the path norm. Samples are points inside full-dimensional regions, as
+    almost every point is.
+    """
+    # the third step, term by term: if an end has absolute value v - s, then |w D end| <= |w| v
+    w = sp.Symbol("w", real=True)
+    reach, slack = sp.symbols("v s", nonnegative=True)
+    assert sp.expand(sp.Abs(w) * reach - sp.Abs(w) * (reach - slack)).is_nonnegative
+    for end in (sp.Symbol("l", positive=True), sp.Integer(0), sp.Symbol("l", negative=True)):
+        assert sp.Min(end, 0) in (end, 0)  # the ends of D [l, r] are l or r or 0, whatever is known of D
+        assert sp.Max(end, 0) in (end, 0)
+    strict = [0] * 5
+    for index, (net, ball) in enumerate(random_cases(seed=50, count=15)):
+        for q in (1, 2):
+            numbers = list(chain_powers(net, ball, q=q, points=20, seed=index).values())
+            assert numbers == sorted(numbers)
+            strict = [s + (a < b) for s, a, b in zip(strict, numbers, numbers[1:], strict=False)]
+    assert all(strict[1:])  # none of the bounds is idle
+
+
+@statement(
+    "cex-path-spectral",
+    kind="counterexample",
+    title="The path vector may exceed the product of spectral norms",
+    source="this book",
+    status="checked exactly on an example",
+    uses=("prop-chain",),
+)
+def path_against_spectral() -> None:
+    r"""The last step of {prf:ref}`prop-chain` needs Frobenius norms for $q = 2$: absolute values forget
+    signs, and spectral norms do not. Let $h = \sigma(x_1 + x_2) + \sigma(x_1 - x_2)$. The path vector is
+    $(2, 2)$ with norm $2\sqrt2$. But $\lVert c \rVert_2 \lVert W_1 \rVert_2 = \sqrt2 \sqrt2 = 2$, which
+    is $L_2$. Neither bound is always the better one: for $h = \sigma(x_1)$ with a second unit that $c$
+    does not read, the product is the larger one.
+    """
+    assert norm_power(all_paths(TURNED), 2) == 8 > 4 == lipschitz_power(TURNED, q=2)
+    w = TURNED.weights[0]
+    assert (w.T @ w == 2 * fractions([[1, 0], [0, 1]])).all()  # the spectral norm is exactly sqrt 2
+    assert norm_power(TURNED.readout, 2) == 2
+    idle = exact_net([[[1, 0], [0, 3]]], [1, 0])
+    assert norm_power(all_paths(idle), 2) == 1 < layer_product(idle, q=2) ** 2
+
+
+def miss(share: Fraction, samples: int) -> Fraction:
+    """The probability that no one of so many independent points falls into a set with this share."""
+    return (1 - share) ** samples
+
+
+@statement(
+    "prop-sampling-blind",
+    kind="proposition",
+    title="Sampling is not certification",
+    source="this book",
+    status="proved",
+    uses=("lem-regions",),
+)
+def sampling_is_blind() -> None:
+    r"""For $K \ge 3$ let
+
+    $$h(x) = \sigma(x_1) + \sigma\bigl(\sigma(x_1) - K \sigma(x_2) - K \sigma(-x_2)\bigr),$$
+
+    a 2-3-2 network, on the square $[\frac12, \frac32] \times [0, 1]$. The gradient is $(1, 0)$ except on
+    a set of area $1/K$, where it is $(2, -K)$, so that $L_1 = K + 2$. With a probability of
+
+    $$\bigl(1 - \tfrac1K\bigr)^N \ge 1 - \tfrac NK$$
+
+    all of $N$ independent uniform samples miss that set and agree that $L_1$ is 1. So no number of samples,
+    and nothing computed from gradients at the samples, bounds $L_q$ with any confidence for all networks of
+    even this size. For $K = 1000$, $L_1 = 1002$, and $1024$ samples miss it with a probability of $0.36$.
+    """
+    x, height, k = sp.symbols("x y K", positive=True)
+    area = sp.integrate(sp.integrate(1, (height, 0, x / k)), (x, sp.Rational(1, 2), sp.Rational(3, 2)))
+    assert sp.simplify(area - 1 / k) == 0  # the strip y < x / K; x / K <= 1 as K >= 3
+    size, share, rest = sp.Symbol("N", integer=True, positive=True), 1 / k, sp.Symbol("r", nonnegative=True)
+    # Bernoulli by induction: (1 - s)^(N + 1) = (1 - N s + r)(1 - s) with r >= 0
+    step = sp.expand((1 - size * share + rest) * (1 - share) - (1 - (size + 1) * share))
+    assert sp.simplify(step - (size * share**2 + rest * (1 - share))) == 0
+    for steepness in (3, 10, 1000):
+        found = {tuple(r.gradient) for r in regions(strip(steepness), NEAR_STRIP)}
+        assert found == {(1, 0), (2, -steepness)}
+        assert lipschitz_power(strip(steepness), NEAR_STRIP, q=1) == steepness + 2
+    missed = miss(Fraction(1, 1000), 1024)
+    assert Fraction("0.355") < missed < Fraction("0.365")
+    assert missed >= 1 - Fraction(1024, 1000)
+
+
+@statement(
+    "cex-sampling-certificate",
+    kind="counterexample",
+    title="A sampled certificate that is false",
+    source="this book",
+    status="checked exactly on an example",
+    uses=("prop-sampling-blind", "def-gamma"),
+)
+def sampled_certificate() -> None:
+    r"""Let $K = 1000$ and $h(x) = \sigma(x_1) - 2 \sigma(\sigma(x_1) - K |x_2|)$, where $|x_2|$ stands for
+    $\sigma(x_2) + \sigma(-x_2)$, at $x = (1, \frac12)$, where $h = 1$. On the $l_\infty$ ball of radius 1 the
+    gradient is $(1, 0)$ except on a share $1/K$ of it. As long as all samples miss that, they give $L_1 =
+    1$ and a "certified" radius of $\min(1/1, 1) = 1$. But $L_1 = 2001$, and the distance to the nearest
+    point with $h \le 0$ is $\frac{999}{2001}$: less than half of what was "certified".
+    """
+    net, x = strip(1000, weight=-2), OVER_STRIP.centre
+    assert net(x) == 1
+    found = {tuple(r.gradient) for r in regions(net, OVER_STRIP)}
+    assert found == {(1, 0), (-1, 2000), (-1, -2000)}
+    assert lipschitz_power(net, OVER_STRIP, q=1) == 2001
+    assert distance(net, x, within=Fraction(1)) == Fraction(999, 2001)
+    u = sp.Symbol("u", positive=True)
+    share = sp.integrate(2 * u / 1000, (u, 0, 2)) / 4  # |x_2| < x_1 / K in a square of area 4
+    assert share == sp.Rational(1, 1000)
+
+
+__all__ = ["NEAR_STRIP", "OVER_STRIP", "TURNED", "miss", "strip"]

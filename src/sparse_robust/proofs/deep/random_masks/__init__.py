@@ -1,0 +1,1 @@
+"""Proofs of the chapters on random masks (Theorem 3.3)."""

@@ -1,0 +1,1 @@
+"""Proofs of the chapters on threat models and attacks."""

@@ -1,0 +1,1 @@
+"""Proofs of the chapter on Theorem 3.1."""

@@ -1,0 +1,1 @@
+"""Figure 2 (e-h): the networks for CIFAR-10."""

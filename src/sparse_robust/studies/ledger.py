@@ -1,0 +1,117 @@
+"""The claims ledger: what the paper says it measured, and what the rows say.
+
+Each claim is a predicate over rows. The rules by which verdicts are given are written in this package and
+apply to every profile alike; each module of claims says which of its rules were settled before the numbers
+were known.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import get_args
+
+import pandas as pd
+
+from sparse_robust.experiments.load import complete_size, has_profile, scale_of, stored
+from sparse_robust.experiments.store import Store
+from sparse_robust.studies.rules import EmpiricalClaim, Finding, Verdict
+
+from .activation import claims as activation
+from .catalogue import find
+from .cifar import claims as cifar
+from .clever import claims as clever
+from .lenet import claims as lenet
+from .linear import claims as linear
+from .over_pruning import claims as over_pruning
+from .surgery import claims as surgery
+
+CLAIMS: tuple[EmpiricalClaim, ...] = (
+    *linear.CLAIMS,
+    *lenet.CLAIMS,
+    *activation.CLAIMS,
+    *cifar.CLAIMS,
+    *clever.CLAIMS,
+    *over_pruning.CLAIMS,
+    *surgery.CLAIMS,
+)
+
+
+def findings(profile: str, store: Store | None = None) -> dict[str, Finding]:
+    """The finding of every claim under ``profile`` (``published`` or one of the catalogue's), by name."""
+    tables: dict[str, pd.DataFrame] = {}
+    judged: dict[str, Finding] = {}
+    for claim in CLAIMS:
+        experiment = find(claim.experiment)
+        if not has_profile(experiment, profile):
+            judged[claim.name] = Finding("", "not run", "needs PROFILE=paper")
+            continue
+        if claim.experiment not in tables:
+            tables[claim.experiment] = stored(experiment, profile, store)
+        table = tables[claim.experiment]
+        scale = scale_of(experiment, profile, store)
+        have, want = len(table), complete_size(table, experiment, scale)
+        if table.empty:
+            judged[claim.name] = Finding("", "not run", "no rows of this profile are stored")
+        elif have < want:
+            judged[claim.name] = Finding("", "not run", f"unfinished: {have} of {want} numbers are stored")
+        else:
+            try:
+                judged[claim.name] = claim.judge(table)
+            except ValueError as error:  # one seed: nothing to pair
+                judged[claim.name] = Finding("", "not run", str(error))
+    return judged
+
+
+def at_scale(verdict: str, scale: str) -> str:
+    """A verdict with the scale of the rows that it rests on, where that is not the paper's."""
+    return verdict if scale == "paper" or verdict == "not run" else f"{verdict} at {scale} scale"
+
+
+def records(profile: str, store: Store | None = None) -> list[dict[str, str]]:
+    """The ledger as one record per claim: claim, source, paper, published, yours, verdict, why.
+
+    The verdict, its scale and its reason are of ``profile``; ``yours`` is empty for ``published``. Labels are
+    verdicts with their scales (:func:`at_scale`).
+    """
+    published = findings("published", store)
+    yours = published if profile == "published" else findings(profile, store)
+    names = {claim.experiment for claim in CLAIMS}
+    scales = {
+        which: {name: scale_of(find(name), which, store) for name in names}
+        for which in ("published", profile)
+    }
+    return [
+        {
+            "name": claim.name,
+            "claim": claim.says,
+            "source": claim.source,
+            "paper": claim.paper,
+            "published": published[claim.name].ours,
+            "yours": "" if profile == "published" else yours[claim.name].ours,
+            "published label": at_scale(published[claim.name].verdict, scales["published"][claim.experiment]),
+            "verdict": yours[claim.name].verdict,
+            "label": at_scale(yours[claim.name].verdict, scales[profile][claim.experiment]),
+            "why": yours[claim.name].why,
+        }
+        for claim in CLAIMS
+    ]
+
+
+def tally(entries: list[dict[str, str]]) -> dict[str, int]:
+    """How many records have each label: the four verdicts, given or not, then those at a smaller scale."""
+    labels = Counter(entry["label"] for entry in entries)
+    return {verdict: labels.pop(verdict, 0) for verdict in get_args(Verdict)} | dict(sorted(labels.items()))
+
+
+def table(profile: str, store: Store | None = None) -> str:
+    """The ledger as text for a terminal: the paper's number, the published, yours, and the verdict."""
+    lines, entries = [], records(profile, store)
+    for entry in entries:
+        lines.append(f"{entry['claim']}  [{entry['source']}]")
+        lines.append(f"    paper      {entry['paper']}")
+        lines.append(f"    published  {entry['published'] or '-'}  ({entry['published label']})")
+        if profile != "published":
+            lines.append(f"    yours      {entry['yours'] or '-'}  ({entry['label']})")
+        lines.append(f"    because    {entry['why']}")
+    counts = ", ".join(f"{count} {label}" for label, count in tally(entries).items())
+    return "\n".join([*lines, "", f"{len(CLAIMS)} claims: {counts}"])

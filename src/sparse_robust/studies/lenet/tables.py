@@ -1,0 +1,135 @@
+"""Tables of the chapters on pruned LeNets: where attacks fail, peaks and falls, lengths of retraining."""
+
+import pandas as pd
+
+from sparse_robust.experiments.statistics import paired, per_seed, plus_minus, summary
+from sparse_robust.studies.paper import PaperNumber
+from sparse_robust.studies.rules import comparable, first_below, held_rounds, peak_round
+from sparse_robust.studies.tables import METRICS
+
+from .claims import Course, course
+
+FALLS = (0.02, 0.05, 0.1)
+"""Relative losses from the peak whose rounds are told."""
+
+
+def failures(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rounds in which an l_2 attack fails: columns attack, n, round, seeds, failures."""
+    lines = []
+    for attack in ("DeepFool", "C&W"):
+        failed = per_seed(rows, "failures", attack)
+        n = int(rows[rows.attack == attack].n.max())
+        some = failed[failed.any(axis=1)]
+        lines += [(attack, n, r, int((f > 0).sum()), int(f.sum())) for r, f in some.iterrows()]
+    return pd.DataFrame(lines, columns=["attack", "n", "round", "seeds", "failures"])
+
+
+def spread_of_accuracy(rows: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy of the worst and the best seed in the second half of the path: columns round, worst, best."""
+    lowest = per_seed(rows, "accuracy").agg(["min", "max"], axis=1)
+    lowest.columns = pd.Index(["worst", "best"])
+    return lowest.iloc[len(lowest) // 2 :].rename_axis("round").reset_index()
+
+
+def distances(rows: pd.DataFrame, printed: PaperNumber) -> pd.DataFrame:
+    """r_2 of the dense networks under DeepFool by both definitions, beside a number of the paper.
+
+    Returns:
+        columns definition, r_2 (text), off (relative to the paper's number).
+    """
+    lines = [("paper", str(printed), float("nan"))]
+    for what, metric in (("mean distance", "r_2"), ("mean squared distance", "r_2_squared")):
+        mean, spread = map(float, summary(rows, metric, "DeepFool").loc[0, ["mean", "spread"]])
+        lines.append((f"ours, {what}", plus_minus(mean, spread), mean / printed.value - 1))
+    return pd.DataFrame(lines, columns=["definition", "r_2", "off"])
+
+
+def courses(rows: pd.DataFrame) -> dict[str, Course | None]:
+    """The course of every metric along the pruning path."""
+    held = held_rounds(rows)
+    return {label: course(per_seed(rows, *key), held) for label, key in METRICS.items()}
+
+
+def peaks(rows: pd.DataFrame) -> pd.DataFrame:
+    """For every metric the round of its peak, that of the seeds' own, and how far it is above dense.
+
+    Returns:
+        columns metric, peak, earliest, latest, and rise, low, high relative to dense, and effect (d_z).
+    """
+    lines = [
+        (
+            *(label, c.peak, c.earliest, c.latest),
+            *(v / c.dense for v in (c.rise.mean, c.rise.low, c.rise.high)),
+            c.rise.effect,
+        )
+        for label, c in courses(rows).items()
+        if c is not None
+    ]
+    columns = ["metric", "peak", "earliest", "latest", "rise", "low", "high", "effect"]
+    return pd.DataFrame(lines, columns=columns)
+
+
+def falls(rows: pd.DataFrame) -> pd.DataFrame:
+    """For accuracy and every metric the rounds of its peak and of its fall; missing where it does not fall.
+
+    Returns:
+        columns metric, peak, below dense, and a column for each of :data:`FALLS`, relative to the peak.
+    """
+    lines = []
+    for label, key in {"accuracy": ("accuracy", ""), **METRICS}.items():
+        values = comparable(per_seed(rows, *key))
+        top, level = peak_round(values), values.mean(axis=1)
+        lost = [
+            next((r for r in level.index if r > top and level[r] < (1 - loss) * level[top]), None)
+            for loss in FALLS
+        ]
+        lines.append((label, top, first_below(values), *lost))
+    columns = ["metric", "peak", "below dense", *(f"-{100 * loss:g} %" for loss in FALLS)]
+    return pd.DataFrame(lines, columns=columns).astype(dict.fromkeys(columns[1:], "Int64"))
+
+
+def lengths(usual: pd.DataFrame, longer: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What longer retraining changes: along the path, and at the peaks, on the seeds and rounds of both.
+
+    Args:
+        usual, longer: rows of two lengths, of one scale.
+
+    Returns:
+        means by round, columns (metric, length); and by metric the peaks, their rises relative to dense, and
+        the largest difference between the lengths with its round. A metric whose attack failed on the dense
+        networks is missing from the second.
+    """
+    keys = {"accuracy": ("accuracy", "")} | {k: METRICS[k] for k in ("r_inf FGS", "r_2 DeepFool")}
+    columns, lines = {}, []
+    for label, key in keys.items():
+        values = comparable(per_seed(longer, *key))
+        same = comparable(per_seed(usual, *key)[values.columns])
+        both = values.index.intersection(same.index)
+        short, long = same.loc[both], values.loc[both]
+        columns[label, "usual"], columns[label, "longer"] = short.mean(axis=1), long.mean(axis=1)
+        if 0 not in both:
+            continue
+        tops = [(peak_round(v), v.mean(axis=1).max() / v.loc[0].mean() - 1) for v in (short, long)]
+        gaps = (long - short).mean(axis=1).abs()
+        worst = int(gaps.index[int(gaps.argmax())])
+        change = paired(pd.DataFrame([short.loc[worst], long.loc[worst]], index=[0, 1]), 0, 1)
+        lines.append((label, *tops[0], *tops[1], worst, str(change)))
+    names = ["metric", "peak", "rise", "peak, longer", "rise, longer", "round", "longer less usual"]
+    return pd.DataFrame(columns), pd.DataFrame(lines, columns=names)
+
+
+def masking(rows: pd.DataFrame) -> pd.DataFrame:
+    """What masked gradients would show in, while accuracy is held.
+
+    Returns:
+        columns round, rFGS - FGS, DeepFool failures, C&W failures, zeros (feeding the output layer).
+    """
+    held = held_rounds(rows)
+    fgs, rfgs = (summary(rows, "r_inf", attack)["mean"].loc[held] for attack in ("FGS", "rFGS"))
+    failed = {
+        f"{attack} failures": per_seed(rows, "failures", attack).loc[held].sum(axis=1).astype(int)
+        for attack in ("DeepFool", "C&W")
+    }
+    zeros = summary(rows, "activation_sparsity")["mean"].loc[held]
+    table = pd.DataFrame({"rFGS - FGS": rfgs - fgs, **failed, "zeros": zeros})
+    return table.rename_axis("round").reset_index()

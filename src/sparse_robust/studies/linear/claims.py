@@ -1,0 +1,215 @@
+"""The claims about linear classifiers (paper, section 4.1 and Figure 1).
+
+The rules were written before the numbers were known, with two exceptions: SLIGHT was added afterwards,
+which made two verdicts stricter, and so was leaving out rounds in which an attack failed
+(:func:`~.rules.comparable`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from sparse_robust.experiments.statistics import paired, per_seed
+from sparse_robust.studies.paper import PAPER
+from sparse_robust.studies.rules import (
+    ALPHA,
+    L2,
+    LINF,
+    SLIGHT,
+    EmpiricalClaim,
+    Finding,
+    Judge,
+    Verdict,
+    combine,
+    first_fall,
+    held_rounds,
+    judge_change,
+    number,
+)
+
+
+def one_round(attack: str) -> Judge:
+    """r_2 falls after the first round of pruning."""
+
+    def judge(table: pd.DataFrame) -> Finding:
+        values = per_seed(table, "r_2", attack)
+        change = paired(values, 0, 1)
+        return Finding(f"{change.mean:+.4f}", judge_change(change, -1), f"paired over seeds: {change}")
+
+    return judge
+
+
+def sparse_more_robust(attacks: tuple[str, ...]) -> Judge:
+    """r_inf of some pruned model, its accuracy held, is above dense under every attack."""
+
+    def judge(table: pd.DataFrame) -> Finding:
+        rounds = held_rounds(table)[1:]
+        if not rounds:
+            return Finding("", "not reproduced", "accuracy falls in the first round already")
+        parts, verdicts = [], []
+        for attack in attacks:
+            values = per_seed(table, "r_inf", attack)
+            best = rounds[int(values.loc[rounds].mean(axis=1).argmax())]
+            change = paired(values, 0, best)
+            verdicts.append(judge_change(change, 1, ALPHA / len(rounds)))
+            at = table[table["round"] == best].sparsity.iloc[0]
+            parts.append(
+                f"{attack} {values.loc[0].mean():.4f} → {values.loc[best].mean():.4f} "
+                f"at {100 * at:.1f} % ({change})"
+            )
+        ours = "; ".join(part.split(" (")[0] for part in parts)
+        return Finding(
+            ours, combine(verdicts), f"best of {len(rounds)} rounds with accuracy held: " + "; ".join(parts)
+        )
+
+    return judge
+
+
+def l2_not_better(attacks: tuple[str, ...]) -> Judge:
+    """While accuracy is held, no round has r_2 significantly above dense, nor more than SLIGHT below."""
+
+    def judge(table: pd.DataFrame) -> Finding:
+        rounds = held_rounds(table)[1:]
+        if not rounds:
+            return Finding("", "not reproduced", "accuracy falls in the first round already")
+        risen, parts, lowest = [], [], 0.0
+        for attack in attacks:
+            values = per_seed(table, "r_2", attack)
+            changes = {r: paired(values, 0, r) for r in rounds}
+            risen += [(attack, r) for r, c in changes.items() if c.mean > 0 and c.p < ALPHA / len(rounds)]
+            relative = values.loc[rounds].mean(axis=1) / values.loc[0].mean() - 1
+            lowest = min(lowest, float(relative.min()))
+            parts.append(f"{attack} {100 * relative.min():+.1f} % to {100 * relative.max():+.1f} %")
+        why = f"against dense, over {len(rounds)} rounds with accuracy held: " + "; ".join(parts)
+        if risen:
+            why += "; significantly above dense after " + ", ".join(f"round {r} ({a})" for a, r in risen)
+        if lowest < -SLIGHT:
+            why += f"; more than {100 * SLIGHT:.0f} % below dense is not slight"
+        share = len(risen) / (len(attacks) * len(rounds))
+        verdict: Verdict = (
+            "not reproduced" if share > 0.5 else "partly" if risen or lowest < -SLIGHT else "reproduced"
+        )
+        return Finding("; ".join(parts), verdict, why)
+
+    return judge
+
+
+def falls_earlier(attacks: tuple[str, ...]) -> Judge:
+    """r_2 begins its fall in an earlier round than accuracy does."""
+
+    def judge(table: pd.DataFrame) -> Finding:
+        accuracy = first_fall(per_seed(table, "accuracy"))
+        starts = {attack: first_fall(per_seed(table, "r_2", attack)) for attack in attacks}
+        earlier = [
+            a for a, start in starts.items() if start is not None and (accuracy is None or start < accuracy)
+        ]
+        verdict: Verdict = (
+            "reproduced" if len(earlier) == len(attacks) else "partly" if earlier else "not reproduced"
+        )
+        named = {f"r_2 ({attack})": start for attack, start in starts.items()} | {"accuracy": accuracy}
+        ours = "; ".join(f"{what} {f'from round {r}' if r else 'in no round'}" for what, r in named.items())
+        return Finding(ours, verdict, f"significantly below dense from then on: {ours}")
+
+    return judge
+
+
+CALIBRATED = "; weight decay was calibrated on this number, so it is no evidence"
+
+
+def _one_round(attack: str, dense: str, pruned: str) -> EmpiricalClaim:
+    short = "cw" if attack == "C&W" else attack.lower()
+    return EmpiricalClaim(
+        f"binary-r2-{short}-falls",
+        f"1 against 7: r_2 under {attack} falls after the first round of pruning already",
+        "section 4.1",
+        f"{PAPER[pruned].value - PAPER[dense].value:+.4f}",
+        "linear-binary",
+        one_round(attack),
+    )
+
+
+def _shapes() -> Iterator[EmpiricalClaim]:
+    for task, digits, part in (("binary", "1 against 7", "upper"), ("multiclass", "ten digits", "lower")):
+        experiment, source = f"linear-{task}", f"section 4.1, Figure 1 {part}"
+        yield EmpiricalClaim(
+            f"{task}-rinf-rises",
+            f"{digits}: sparse models are more robust than dense ones in r_inf",
+            source,
+            "r_inf rises with sparsity",
+            experiment,
+            sparse_more_robust(LINF),
+        )
+        yield EmpiricalClaim(
+            f"{task}-r2-not-better",
+            f"{digits}: r_2 stays similar or falls slightly while accuracy is held",
+            source,
+            "flat, or slightly down",
+            experiment,
+            l2_not_better(L2),
+        )
+        yield EmpiricalClaim(
+            f"{task}-r2-falls-earlier",
+            f"{digits}: r_2 begins to fall much earlier than accuracy does",
+            source,
+            "r_2 first",
+            experiment,
+            falls_earlier(L2),
+        )
+
+
+CLAIMS: tuple[EmpiricalClaim, ...] = (
+    number(
+        "binary-accuracy",
+        "1 against 7: accuracy of the dense models",
+        "linear-binary",
+        "accuracy",
+        "",
+        0,
+        1e-3,
+        CALIBRATED,
+    ),
+    number(
+        "multiclass-accuracy",
+        "ten digits: accuracy of the dense models",
+        "linear-multiclass",
+        "accuracy",
+        "",
+        0,
+        1e-3,
+        CALIBRATED,
+    ),
+    number("final-sparsity", "sparsity after 16 rounds at 1/3", "linear-binary", "sparsity", "", -1, 5e-5),
+    number(
+        "binary-r2-deepfool-dense",
+        "1 against 7, dense: r_2 under DeepFool",
+        "linear-binary",
+        "r_2",
+        "DeepFool",
+        0,
+        0.02,
+    ),
+    number(
+        "binary-r2-deepfool-round-1",
+        "1 against 7, one round: r_2 under DeepFool",
+        "linear-binary",
+        "r_2",
+        "DeepFool",
+        1,
+        0.02,
+    ),
+    _one_round("DeepFool", "binary-r2-deepfool-dense", "binary-r2-deepfool-round-1"),
+    number("binary-r2-cw-dense", "1 against 7, dense: r_2 under C&W", "linear-binary", "r_2", "C&W", 0, 0.02),
+    number(
+        "binary-r2-cw-round-1",
+        "1 against 7, one round: r_2 under C&W",
+        "linear-binary",
+        "r_2",
+        "C&W",
+        1,
+        0.02,
+    ),
+    _one_round("C&W", "binary-r2-cw-dense", "binary-r2-cw-round-1"),
+    *_shapes(),
+)

@@ -1,0 +1,116 @@
+"""How strong attacks are: on small networks trained in seconds, weaker and stronger attacks side by side."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sparse_robust import attacks
+from sparse_robust.data import embedded_digits, pixels
+from sparse_robust.experiments import Spec
+from sparse_robust.models import LeNet5, LeNet300100
+from sparse_robust.pruning import dense_masks, prune_layers
+from sparse_robust.training import Training, train
+from sparse_robust.types import LogitsFn
+
+BOX = (0.0, 1.0)
+
+
+def stand_ins(
+    net: type[LeNet300100] | type[LeNet5], spec: Spec, *, dense: int, retrain: int, rounds: int
+) -> dict[str, LeNet300100 | LeNet5]:
+    """A dense and a sparse network in double precision, trained in seconds on the digits of the package.
+
+    Args:
+        net: which.
+        spec: how it is pruned.
+        dense: steps of training.
+        retrain: steps after each pruning.
+        rounds: of pruning.
+    """
+    digits = embedded_digits().train
+    x = pixels(digits).flatten(1).double()
+    found, model = {}, net([0]).double()
+    masks = dense_masks(model)
+    for round_ in range(rounds + 1):
+        masks = prune_layers(model, masks, spec.rho) if round_ else masks
+        options = Training(steps=retrain if round_ else dense, lr=0.1, schedule="linear", weight_decay=5e-4)
+        train(model, masks, x, digits.labels, options, seeds=[0], stage=f"round-{round_}")
+        if round_ in (0, rounds):
+            copy = net([0]).double()
+            copy.load_state_dict(model.state_dict())
+            found["sparse" if round_ else "dense"] = copy.eval()
+    return found
+
+
+def iterated(logits_fn: LogitsFn, x: Tensor, y: Tensor, *, eps: float, steps: int = 40) -> Tensor:
+    """FGS in many small steps, each projected back into the l_inf ball of radius ``eps`` and the box."""
+    at = x
+    for _ in range(steps):
+        at = attacks.fast_gradient_sign(logits_fn, at, y, eps=2.5 * eps / steps, box=BOX).x_adv
+        at = at.clamp(x - eps, x + eps)
+    return at
+
+
+def zero_gradients(logits_fn: LogitsFn, x: Tensor, y: Tensor) -> float:
+    """The share of inputs at which the gradient of the loss is exactly zero: no attack sees a way there."""
+    inputs = x.clone().requires_grad_()
+    logits = logits_fn(inputs)
+    loss = functional.cross_entropy(logits.flatten(0, -2), y.flatten(), reduction="sum")
+    (gradient,) = torch.autograd.grad(loss, inputs)
+    return float((gradient.flatten(y.ndim) == 0).all(-1).double().mean())
+
+
+def linf_strength(nets: Mapping[str, LogitsFn], x: Tensor, y: Tensor, *, eps: float) -> pd.DataFrame:
+    """r_inf under one-step attacks beside an iterated one, on the same images.
+
+    Args:
+        nets: by name.
+        x: [1, N, D].
+        y: [1, N].
+        eps: l_inf radius, pixel units.
+
+    Returns:
+        by network: columns rFGS, FGS, iterated, and zero gradients, the share of images without a gradient.
+    """
+    signs = attacks.random_signs([0], x.shape[1], x.shape[2:])
+    lines = {}
+    for name, net in nets.items():
+        fgs = attacks.fast_gradient_sign(net, x, y, eps=eps, box=BOX).flipped
+        rfgs = attacks.random_fast_gradient_sign(net, x, y, eps=eps, signs=signs, box=BOX).flipped
+        many = net(iterated(net, x, y, eps=eps)).argmax(-1) != y
+        kept = [1 - float(flipped.double().mean()) for flipped in (rfgs, fgs, many)]
+        lines[name] = [*kept, zero_gradients(net, x, y)]
+    columns = ["rFGS", "FGS", "iterated", "zero gradients"]
+    return pd.DataFrame.from_dict(lines, orient="index", columns=columns)
+
+
+def l2_strength(
+    nets: Mapping[str, LogitsFn], x: Tensor, y: Tensor, *, steps: int = 100, searches: int = 5
+) -> pd.DataFrame:
+    """Mean distances under attacks of growing effort, on the same images.
+
+    Args:
+        nets: by name.
+        x: [1, N, D].
+        y: [1, N].
+        steps: of C&W in each search.
+        searches: of C&W.
+
+    Returns:
+        by network, a column for each attack.
+    """
+    lines = {}
+    for name, net in nets.items():
+        results = {
+            "DeepFool": attacks.deepfool(net, x, y),
+            "DeepFool in the box": attacks.deepfool(net, x, y, box=BOX),
+            "C&W": attacks.carlini_wagner(net, x, y, searches=searches, steps=steps),
+            "C&W, three times the steps": attacks.carlini_wagner(
+                net, x, y, searches=searches, steps=3 * steps
+            ),
+        }
+        lines[name] = {attack: float(result.radius.mean()) for attack, result in results.items()}
+    return pd.DataFrame.from_dict(lines, orient="index")

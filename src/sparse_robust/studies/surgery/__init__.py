@@ -1,0 +1,1 @@
+"""Over-pruning by surgery of our own."""
