@@ -22,7 +22,7 @@ help:  ## this list
 	@echo "Start with: make book"
 
 # The environment is complete when the stamp is there; change a pin and it is brought up to date.
-$(STAMP): requirements.txt pyproject.toml
+$(STAMP): requirements.lock pyproject.toml
 	@for candidate in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
 	  if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python="$$candidate"; break; fi; \
 	done; \
@@ -33,8 +33,15 @@ $(STAMP): requirements.txt pyproject.toml
 	  echo "Setting up .venv with $$("$$python" --version), once; PyTorch makes this a download of some gigabytes."; \
 	  "$$python" -m venv .venv || { echo "venv failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; \
 	fi
-	$(BIN)/python -m pip install --disable-pip-version-check --requirement requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+.PHONY: lock
+lock: $(STAMP)  ## for maintainers: after a change of requirements.txt, pin every package it brings, with hashes
+	@$(BIN)/uv pip compile requirements.txt --universal --generate-hashes --python-version 3.11 \
+	  --custom-compile-command "make lock" --output-file requirements.lock --quiet
+	@echo "requirements.lock is up to date; look at: git diff requirements.lock"
 
 .PHONY: book
 book: $(STAMP)  ## build the website from the committed notebooks and results

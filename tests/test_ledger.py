@@ -11,13 +11,13 @@ from scipy import stats
 from notebooks import ROOT
 from sparse_robust.experiments import Row, Spec, Store
 from sparse_robust.experiments.load import PUBLISHED, complete_size, scale_of, stored
-from sparse_robust.experiments.runner import expected
 from sparse_robust.experiments.statistics import frame, paired, per_seed, summary
 from sparse_robust.studies import ledger
 from sparse_robust.studies.catalogue import CATALOGUE
 from sparse_robust.studies.paper import PAPER, PaperNumber
 
-SPEC = CATALOGUE["linear-binary"].specs["paper"][0]
+BINARY = CATALOGUE["linear-binary"]
+(SPEC,) = BINARY.specs["paper"]
 ROUNDS, SEEDS = SPEC.rounds + 1, 10
 SPARSITY = [1 - (2 / 3) ** r for r in range(ROUNDS)]
 
@@ -48,7 +48,7 @@ def rows(
         )
         for round_ in range(ROUNDS)
         for seed in range(seeds)
-        for metric, attack in expected(spec)
+        for metric, attack in spec.names
     ]
 
 
@@ -183,7 +183,7 @@ def test_rows_of_laptop_scale_are_published_as_such_until_there_are_finished_one
     assert entry("laptop")["label"] == "reproduced at laptop scale"
 
     store.add_rows("linear-binary", PUBLISHED["laptop"], small)
-    assert scale_of("linear-binary", "published", store) == "laptop"
+    assert scale_of(BINARY, "published", store) == "laptop"
     assert entry()["published"].startswith("99.17 ")
     assert entry()["verdict"] == "reproduced"
     assert entry()["label"] == entry()["published label"] == "reproduced at laptop scale"
@@ -196,12 +196,12 @@ def test_rows_of_laptop_scale_are_published_as_such_until_there_are_finished_one
 
     large = rows(as_in_the_paper)
     store.add_rows("linear-binary", "paper", large[:-1])
-    assert scale_of("linear-binary", "published", store) == "laptop", "a run that goes on hides nothing"
+    assert scale_of(BINARY, "published", store) == "laptop", "a run that goes on hides nothing"
     store.add_rows("linear-binary", "paper", large)
-    assert scale_of("linear-binary", "published", store) == "paper"
+    assert scale_of(BINARY, "published", store) == "paper"
     assert entry()["label"] == "reproduced"
-    assert stored("linear-binary", "published", store).seed.nunique() == SEEDS
-    assert set(stored("linear-binary", "published", store, scale="laptop").scale) == {"laptop"}
+    assert stored(BINARY, "published", store).seed.nunique() == SEEDS
+    assert set(stored(BINARY, "published", store, scale="laptop").scale) == {"laptop"}
 
 
 def test_the_committed_rows_are_finished_and_of_the_present_specs():
@@ -212,8 +212,8 @@ def test_the_committed_rows_are_finished_and_of_the_present_specs():
     assert committed
     for name, file in committed:
         scale = scales[file]
-        table = stored(name, "published", store, scale=scale)
-        assert len(table) == complete_size(table, name, scale) > 0, f"{name}.{file}"
+        table = stored(CATALOGUE[name], "published", store, scale=scale)
+        assert len(table) == complete_size(table, CATALOGUE[name], scale) > 0, f"{name}.{file}"
         assert not table.dirty.any(), f"{name}.{file}: computed from code that was never committed"
 
 
@@ -223,7 +223,7 @@ def test_rows_of_another_spec_or_a_smaller_data_set_do_not_count(tmp_path):
     old = [Row(**{**row.__dict__, "spec": "000000000000"}) for row in good]
     small = [Row(**{**row.__dict__, "data": "sample", "n": 100, "value": 0.0}) for row in good]
     store.add_rows("linear-binary", "paper", old + small + good)
-    assert set(stored("linear-binary", "published", store).data) == {"d"}
+    assert set(stored(BINARY, "published", store).data) == {"d"}
 
 
 def test_the_table_has_four_columns_of_numbers(tmp_path):

@@ -22,14 +22,18 @@ from sparse_robust.experiments import (
     Attack,
     CheckpointError,
     Experiment,
+    Operations,
     Row,
     Spec,
     Store,
     StoreError,
+    machine,
     run,
     runner,
 )
-from sparse_robust.experiments.spec import Operations
+from sparse_robust.experiments.runner import Run
+from sparse_robust.experiments.stages import load
+from sparse_robust.measurements import CLEAN
 from sparse_robust.models import LeNet5
 from sparse_robust.pruning import Surgery, dense_masks, kept_after
 from sparse_robust.studies.catalogue import CATALOGUE
@@ -89,7 +93,9 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Smoke]:
         fabricate(folder, patch)
         for name in CATALOGUE:
             unit, start = seconds_of_a_step(), time.process_time()
-            done.rows[name] = run(name, "smoke", device="cpu", root=folder, store=done.store, quiet=True)
+            done.rows[name] = run(
+                CATALOGUE[name], "smoke", device="cpu", root=folder, store=done.store, quiet=True
+            )
             done.steps[name] = (time.process_time() - start) / max(unit, seconds_of_a_step())
     yield done
     torch.set_num_threads(threads)
@@ -99,11 +105,11 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Smoke]:
 def test_smoke_is_complete_and_takes_seconds(smoke: Smoke, name: str) -> None:
     experiment = CATALOGUE[name]
     assert {row.identity for row in smoke.rows[name]} == {
-        (spec.key, runner.load(spec, None).fingerprint, seed, round_, *number)
+        (spec.key, load(spec, None).fingerprint, seed, round_, *number)
         for spec in experiment.specs["smoke"]
         for seed in experiment.seeds["smoke"]
         for round_ in spec.measured
-        for number in runner.expected(spec)
+        for number in spec.names
     }
     failed = {(r.seed, r.round, r.attack) for r in smoke.rows[name] if r.metric == "failures" and r.value}
     assert not failed or experiment.specs["smoke"][0].one_by_one, "so short an attack may fail on large nets"
@@ -147,9 +153,9 @@ def test_rows_say_where_they_come_from(smoke: Smoke) -> None:
         assert (row.data, row.data_description) in known
         assert (row.torch, row.device) == (torch.__version__, f"cpu {platform.machine()}")
         assert row.seconds >= 0
-        assert row.commit == runner.code_version()[0]
+        assert row.commit == machine.code_version()[0]
     assert len(commit) in (len("unknown"), 12)
-    assert runner.code_version()[0] == commit or told.returncode == 0  # a commit may be made meanwhile
+    assert machine.code_version()[0] == commit or told.returncode == 0  # a commit may be made meanwhile
 
 
 def test_outside_git_the_code_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,15 +163,16 @@ def test_outside_git_the_code_is_unknown(monkeypatch: pytest.MonkeyPatch) -> Non
         raise FileNotFoundError("git")
 
     monkeypatch.setattr(subprocess, "run", no_git)
-    assert runner.code_version.__wrapped__() == ("unknown", True)
+    assert machine.code_version.__wrapped__() == ("unknown", True)
 
 
 def test_second_run_computes_nothing(smoke: Smoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    for stage in ("advance", "build", "measure_clean", "measure_attack"):
+    for stage in ("advance", "build"):
         monkeypatch.setattr(runner, stage, refuse)
+    monkeypatch.setattr(Run, "measure", refuse)
     for name, rows in smoke.rows.items():
         before = smoke.store.rows_path(name, "smoke").read_bytes()
-        assert run(name, "smoke", device="cpu", store=smoke.store, quiet=True) == rows
+        assert run(CATALOGUE[name], "smoke", device="cpu", store=smoke.store, quiet=True) == rows
         assert smoke.store.rows_path(name, "smoke").read_bytes() == before
 
 
@@ -178,6 +185,7 @@ import torch
 torch.set_num_threads(1)
 from safetensors.torch import load_file
 from sparse_robust.experiments import Store, run
+from sparse_robust.studies.catalogue import find
 
 home, kills = Path(sys.argv[1]), int(sys.argv[2])
 store = Store(home / "results", home / "cache")
@@ -202,7 +210,7 @@ for attempt in range(kills + 1):
     if child == 0:
         if attempt < kills:
             die_at(write, torn)
-        run("linear-binary", "smoke", device="cpu", store=store, quiet=True)
+        run(find("linear-binary"), "smoke", device="cpu", store=store, quiet=True)
         os._exit(0)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     rows = store.rows("linear-binary", "smoke")  # checked as they are read
@@ -255,11 +263,12 @@ def digits() -> Dataset:
     return embedded_digits()
 
 
+TINY_EXPERIMENT = Experiment("tiny", "for tests", {"smoke": (TINY,)}, {"smoke": (0, 1)})
+
+
 @pytest.fixture
 def tiny(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> Dataset:
-    """An experiment of the catalogue called "tiny", on digits that are read once."""
-    experiment = Experiment("tiny", "for tests", {"smoke": (TINY,)}, {"smoke": (0, 1)})
-    monkeypatch.setitem(CATALOGUE, "tiny", experiment)  # type: ignore[arg-type]
+    """The data of every run, digits that are read once."""
     monkeypatch.setattr(runner, "load", lambda spec, root: digits)
     return digits
 
@@ -270,7 +279,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def go(store: Store, *seeds: int) -> list[Row]:
-    return run("tiny", "smoke", device="cpu", seeds=seeds or None, store=store, quiet=True)
+    return run(TINY_EXPERIMENT, "smoke", device="cpu", seeds=seeds or None, store=store, quiet=True)
 
 
 def checkpoint(store: Store, digits: Dataset, seed: int, round_: int) -> Path:
@@ -331,20 +340,16 @@ OPERATED = replace(
 )
 
 
-@pytest.fixture
-def operated(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> Dataset:
-    """The same dense references, operated on; the third operation repeats the first."""
-    experiment = Experiment("operated", "for tests", {"smoke": (OPERATED,)}, {"smoke": (0, 1)})
-    monkeypatch.setitem(CATALOGUE, "operated", experiment)  # type: ignore[arg-type]
-    return tiny
+OPERATED_EXPERIMENT = Experiment("operated", "for tests", {"smoke": (OPERATED,)}, {"smoke": (0, 1)})
+"""The same dense references, operated on; the third operation repeats the first."""
 
 
 def test_every_operation_starts_from_the_dense_references(
-    operated: Dataset, store: Store, trained: list[tuple[int, tuple[int, ...]]]
+    tiny: Dataset, store: Store, trained: list[tuple[int, tuple[int, ...]]]
 ) -> None:
     go(store)
     del trained[:]
-    rows = run("operated", "smoke", device="cpu", store=store, quiet=True)
+    rows = run(OPERATED_EXPERIMENT, "smoke", device="cpu", store=store, quiet=True)
     assert trained == [(r, (0, 1)) for r in (1, 2, 3)], "the dense references are shared, not trained again"
     found = {(row.round, row.seed, row.metric, row.attack): row.value for row in rows}
     for (round_, *what), value in found.items():
@@ -359,23 +364,22 @@ def test_every_operation_starts_from_the_dense_references(
     # lost after the fact: trained again from the dense references, not from the operation before
     store.rows_path("operated", "smoke").unlink()
     for seed in (0, 1):
-        path = store.checkpoint_path(OPERATED.checkpoint_key(2), operated.fingerprint, seed, 2)
+        path = store.checkpoint_path(OPERATED.checkpoint_key(2), tiny.fingerprint, seed, 2)
         path.unlink()
-    again = run("operated", "smoke", device="cpu", store=store, quiet=True)
+    again = run(OPERATED_EXPERIMENT, "smoke", device="cpu", store=store, quiet=True)
     assert numbers(again) == numbers(rows)
 
 
 @pytest.mark.parametrize("selection", ["none", "random"])
 def test_controls_share_dense_references_data_and_counts(
-    tiny: Dataset, store: Store, monkeypatch: pytest.MonkeyPatch, trained: Any, selection: Any
+    tiny: Dataset, store: Store, trained: Any, selection: Any
 ) -> None:
     """The same batches and schedule, but no weight is lost, or others are."""
     path = numbers(go(store))
     control = replace(TINY, selection=selection)
     experiment = Experiment("control", "for tests", {"smoke": (control,)}, {"smoke": (0, 1)})
-    monkeypatch.setitem(CATALOGUE, "control", experiment)  # type: ignore[arg-type]
     del trained[:]
-    rows = numbers(run("control", "smoke", device="cpu", store=store, quiet=True))
+    rows = numbers(run(experiment, "smoke", device="cpu", store=store, quiet=True))
     assert trained == [(r, (0, 1)) for r in (1, 2)]
     assert {identity[1:] for identity in rows} == {identity[1:] for identity in path}
     for (spec, *of), (value, n, _, sparsity) in rows.items():
@@ -422,8 +426,15 @@ def test_missing_numbers_are_measured_without_training(
     path.write_text("".join(line for line in lines if '"attack":"DeepFool"' not in line))
     assert len(store.rows("tiny", "smoke")) < len(rows)
     monkeypatch.setattr(runner, "advance", refuse)
-    monkeypatch.setattr(runner, "measure_clean", refuse)
+    measure, measured = Run.measure, []
+
+    def watched(self: Run, round_: int, *arguments: Any) -> None:
+        measured.append(arguments[-1])
+        measure(self, round_, *arguments)
+
+    monkeypatch.setattr(Run, "measure", watched)
     assert numbers(go(store)) == numbers(rows)
+    assert measured == [TINY.attacks[2]] * (TINY.rounds + 1)
 
 
 def test_a_lost_checkpoint_is_trained_again_from_the_round_before(
@@ -495,22 +506,30 @@ def test_nothing_is_computed_that_cannot_be_stored(
         go(Store(tmp_path / "file" / "results", tmp_path / "cache"))
 
 
-def test_unknown_names_list_the_known(store: Store) -> None:
-    with pytest.raises(KeyError, match="no experiment 'figure-1'; known: linear-binary"):
-        run("figure-1", "smoke", device="cpu", store=store)
-    with pytest.raises(KeyError, match="no profile 'huge'; known: smoke, laptop, paper"):
-        run("linear-binary", "huge", device="cpu", store=store)  # type: ignore[arg-type]
+def test_an_unknown_profile_lists_the_known(store: Store) -> None:
+    with pytest.raises(KeyError, match="tiny: no profile 'huge'; known: smoke"):
+        run(TINY_EXPERIMENT, "huge", device="cpu", store=store)  # type: ignore[arg-type]
+
+
+def test_a_measurement_that_breaks_its_promise_is_named(
+    tiny: Dataset, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the numbers that it does not yield would be missing for ever."""
+    clean = replace(CLEAN, measure=lambda *arguments: {("accuracy", None): []})
+    monkeypatch.setattr(runner, "CLEAN", clean)
+    with pytest.raises(RuntimeError, match=r"measured .*accuracy.*, promised .*norm_ratio"):
+        go(store)
 
 
 @pytest.mark.parametrize("gpus", [0, 2])
 def test_devices(monkeypatch: pytest.MonkeyPatch, gpus: int) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    assert runner.choose_device("cpu") == torch.device("cpu")
-    assert runner.choose_device("auto") == torch.device("cuda" if gpus else "cpu")
+    assert machine.choose_device("cpu") == torch.device("cpu")
+    assert machine.choose_device("auto") == torch.device("cuda" if gpus else "cpu")
     known = "auto, cpu, cuda, cuda:0, cuda:1" if gpus else "auto, cpu"
     for name in ("tpu", "cuda:2", "cpu:0", *(() if gpus else ("cuda", "cuda:0"))):
         with pytest.raises(ValueError, match=f"no device '{name}' on this machine.*; known: {known}$"):
-            runner.choose_device(name)
+            machine.choose_device(name)
     if gpus:
-        assert runner.choose_device("cuda:1") == torch.device("cuda", 1)
+        assert machine.choose_device("cuda:1") == torch.device("cuda", 1)

@@ -8,6 +8,9 @@ from tqdm import tqdm
 
 from sparse_robust.experiments import Store, run, run_side_by_side
 from sparse_robust.experiments.side_by_side import pool, usual_processes
+from sparse_robust.studies.catalogue import find
+
+BINARY = find("linear-binary")
 
 
 def test_processes_store_what_one_process_stores(tmp_path: Path) -> None:
@@ -15,9 +18,9 @@ def test_processes_store_what_one_process_stores(tmp_path: Path) -> None:
     expected = [
         row
         for seed in (0, 2)
-        for row in run("linear-binary", "smoke", device="cpu", seeds=[seed], store=alone, quiet=True)
+        for row in run(BINARY, "smoke", device="cpu", seeds=[seed], store=alone, quiet=True)
     ]
-    found = run_side_by_side("linear-binary", "smoke", 2, device="cpu", seeds=[2, 0], store=shared)
+    found = run_side_by_side(BINARY, "smoke", 2, device="cpu", seeds=[2, 0], store=shared)
     assert {row.seed for row in found} == {0, 2}
     values = {row.identity: row.value for row in found}
     assert values == pytest.approx({row.identity: row.value for row in expected})
@@ -29,7 +32,7 @@ def test_processes_store_what_one_process_stores(tmp_path: Path) -> None:
 def test_a_failure_in_a_process_is_that_of_the_run(tmp_path: Path) -> None:
     store = Store(tmp_path / "results", tmp_path / "cache")
     with pytest.raises(ValueError, match="no device 'cuda:99'"):
-        run_side_by_side("linear-binary", "smoke", 2, device="cuda:99", seeds=[0, 1], store=store)
+        run_side_by_side(BINARY, "smoke", 2, device="cuda:99", seeds=[0, 1], store=store)
     assert not store.results.exists()
 
 
@@ -46,25 +49,23 @@ def test_a_process_that_is_stopped_at_once_leaks_no_lock() -> None:
 
 def test_without_processes_nothing_runs(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="processes must be at least 1, got 0"):
-        run_side_by_side("linear-binary", "smoke", 0, store=Store(tmp_path, tmp_path))
+        run_side_by_side(BINARY, "smoke", 0, store=Store(tmp_path, tmp_path))
 
 
-def test_unknown_names_are_as_clear_as_in_one_process(tmp_path: Path) -> None:
-    with pytest.raises(KeyError, match="known: linear-binary"):
-        run_side_by_side("figure-7", "smoke", 2, store=Store(tmp_path, tmp_path))
-    with pytest.raises(KeyError, match="vgg has no profile 'laptop'"):
-        run_side_by_side("vgg", "laptop", 2, seeds=[0, 1], store=Store(tmp_path, tmp_path))
+def test_an_unknown_profile_is_as_clear_as_in_one_process(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="vgg: no profile 'laptop'"):
+        run_side_by_side(find("vgg"), "laptop", 2, seeds=[0, 1], store=Store(tmp_path, tmp_path))
 
 
 def test_the_usual_way_is_the_faster_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 6)
     for name in ("lenet-300-100", "clever", "lenet-5", "activation-sparsity-lenet-5", "surgery"):
-        assert [usual_processes(name, p, "cpu") for p in ("smoke", "laptop", "paper")] == [1, 6, 6]
+        assert [usual_processes(find(name), p, "cpu") for p in ("smoke", "laptop", "paper")] == [1, 6, 6]
     for name in ("linear-binary", "vgg"):
-        assert usual_processes(name, "paper", "cpu") == 1
+        assert usual_processes(find(name), "paper", "cpu") == 1
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
-    assert usual_processes("lenet-5", "paper", "cuda") == 1
-    assert usual_processes("lenet-5", "paper", "auto") == 1
+    assert usual_processes(find("lenet-5"), "paper", "cuda") == 1
+    assert usual_processes(find("lenet-5"), "paper", "auto") == 1
     with pytest.raises(ValueError, match="no device 'tpu'"):
-        usual_processes("lenet-5", "paper", "tpu")
+        usual_processes(find("lenet-5"), "paper", "tpu")

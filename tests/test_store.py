@@ -63,17 +63,17 @@ def test_a_crash_while_writing_changes_nothing(
     checkpoint = store.checkpoint_path("k", "f", 0, 1)
     if there:
         store.add_rows("e", "smoke", [ROW])
-        store.save_checkpoint(checkpoint, STATE)
+        store.save_checkpoint(checkpoint, STATE, None)
     before = [path.read_bytes() if path.exists() else None for path in (rows_path, checkpoint)]
     with monkeypatch.context() as patch:
         patch.setattr(*where, crash)
         with pytest.raises(Crash):
             store.add_rows("e", "smoke", [replace(ROW, seed=1)])
         with pytest.raises(Crash):
-            store.save_checkpoint(checkpoint, {"weight": torch.ones(1)})
+            store.save_checkpoint(checkpoint, {"weight": torch.ones(1)}, 1.5)
     after = [path.read_bytes() if path.exists() else None for path in (rows_path, checkpoint)]
     assert after == before
-    assert not [*store.results.glob(".*"), *checkpoint.parent.glob(".*")], "a draft was left behind"
+    assert not [*store.results.glob("*.draft"), *checkpoint.parent.glob("*.draft")], "a draft was left behind"
     # and the lock is free again
     store.add_rows("e", "smoke", [replace(ROW, seed=1)])
     assert [row.seed for row in store.rows("e", "smoke")] == ([0, 1] if there else [1])
@@ -144,8 +144,9 @@ def test_two_writers_lose_nothing(store: Store) -> None:
 
 def test_checkpoint_round_trip(store: Store) -> None:
     path = store.checkpoint_path("k", "f", 3, 2)
-    store.save_checkpoint(path, STATE)
-    loaded = store.load_checkpoint(path, STATE)
+    store.save_checkpoint(path, STATE, 0.1)
+    loaded, seconds = store.load_checkpoint(path, STATE)
+    assert seconds == 0.1
     assert set(loaded) == set(STATE)
     assert all(torch.equal(loaded[name], tensor) for name, tensor in STATE.items())
 
@@ -166,7 +167,7 @@ def test_everything_that_made_a_checkpoint_is_in_its_path(store: Store, one: Any
 @pytest.mark.parametrize("left", [0, 4, 30, -1])
 def test_a_truncated_checkpoint_is_named(store: Store, left: int) -> None:
     path = store.checkpoint_path("k", "f", 0, 0)
-    store.save_checkpoint(path, STATE)
+    store.save_checkpoint(path, STATE, None)
     path.write_bytes(path.read_bytes()[:left])
     with pytest.raises(CheckpointError, match="delete it, it will be computed again") as caught:
         store.load_checkpoint(path, STATE)

@@ -2,7 +2,7 @@
 
 The rules are those of pruned networks, with strengths of l_1 in the place of rounds. They were settled before
 any network was attacked; the strengths were chosen by the share of zeros that they lead to, and by nothing
-else. r_2 is compared as a mean squared distance, for the reason given in :mod:`~sparse_robust.studies.lenet.claims`.
+else. r_2 is compared as a mean squared distance, for the reason given with the claims about the LeNets.
 """
 
 from __future__ import annotations

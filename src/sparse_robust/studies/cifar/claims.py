@@ -2,8 +2,8 @@
 
 "The same observations can be made", says the paper: so the rules are those of the LeNets, and no row of
 these networks had been seen when they were taken over. Where DeepFool fails the paper disregards all its
-iterations but the first, and so do these claims (:mod:`~sparse_robust.measurements.first_step`); whether it does fail on ResNets is a
-claim of its own.
+iterations but the first, and so do these claims (:mod:`~sparse_robust.measurements.first_step`); whether
+it does fail on ResNets is a claim of its own.
 """
 
 from __future__ import annotations
