@@ -214,10 +214,10 @@ def _draw_graph(axis: Axes, statements: list[Statement], places: Mapping[str, tu
             zorder=1,
         )
     for status, marker in STATUS_MARKERS.items():
-        found = [places[c.label] for c in statements if c.status == status]
-        if found:
+        points = [places[c.label] for c in statements if c.status == status]
+        if points:
             colour = graph.LOOKS[status][0]
-            x, y = zip(*found, strict=True)
+            x, y = zip(*points, strict=True)
             axis.scatter(x, y, s=34, marker=marker, color=colour, label=status, zorder=2)
 
 

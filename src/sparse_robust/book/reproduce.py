@@ -64,10 +64,10 @@ def _pages(root: Path, entry: object) -> Iterator[Path]:
         for key, value in entry.items():
             if key in ("root", "file"):
                 stem = Path(value)
-                found = [p for p in (stem, Path(f"{stem}.ipynb"), Path(f"{stem}.md")) if (root / p).is_file()]
-                if not found:
+                files = [p for p in (stem, Path(f"{stem}.ipynb"), Path(f"{stem}.md")) if (root / p).is_file()]
+                if not files:
                     raise FileNotFoundError(f"{root / '_toc.yml'} names {stem}, and there is no such chapter")
-                yield found[0]
+                yield files[0]
             else:
                 yield from _pages(root, value)
 

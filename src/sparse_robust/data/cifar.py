@@ -146,8 +146,8 @@ def _read_batch(folder: Path, batch: Batch) -> Split:
             remedy="Remove the folder, so that it is downloaded anew, or complete it.",
         )
     content = file.read_bytes()
-    if (found := hashlib.md5(content, usedforsecurity=False).hexdigest()) != batch.md5:
-        raise data_error(file, expected=f"MD5 {batch.md5}", found=found, remedy=REMEDY)
+    if (digest := hashlib.md5(content, usedforsecurity=False).hexdigest()) != batch.md5:
+        raise data_error(file, expected=f"MD5 {batch.md5}", found=digest, remedy=REMEDY)
     record: dict[bytes, Any] = pickle.loads(content, encoding="bytes")
     images = np.asarray(record[b"data"], np.uint8).reshape(batch.images, 3, 32, 32)
     return Split(torch.from_numpy(images.copy()), torch.tensor(record[b"labels"], dtype=torch.int64))

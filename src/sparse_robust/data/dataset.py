@@ -87,8 +87,8 @@ def select_classes(dataset: Dataset, classes: Sequence[int]) -> Dataset:
 
     def select(split: Split, name: str) -> Split:
         matches = split.labels == torch.tensor(wanted).unsqueeze(1)  # [classes, N]
-        for label, found in zip(wanted, matches.any(dim=1).tolist(), strict=True):
-            if not found:
+        for label, there in zip(wanted, matches.any(dim=1).tolist(), strict=True):
+            if not there:
                 known = sorted(set(split.labels.tolist()))
                 raise ValueError(f"classes={wanted}: no {name} example has label {label}; there are {known}")
         keep = matches.any(dim=0)

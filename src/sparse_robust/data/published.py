@@ -95,12 +95,12 @@ def published_model(name: str, root: Path | str | None = None) -> Path:
                 f" get it from {source.url} and put it there, or name the folder that holds {FOLDER}/ with"
                 " --data or SPARSE_ROBUST_DATA"
             ) from failure
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != source.sha256:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != source.sha256:
         raise data_error(
             path,
             expected=f"sha256 {source.sha256[:12]}…",
-            found=f"{found[:12]}…",
+            found=f"{digest[:12]}…",
             remedy="Delete it, then it is downloaded again.",
         )
     return path

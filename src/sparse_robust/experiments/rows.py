@@ -104,8 +104,8 @@ def parse(line: bytes, where: str) -> Row:
         raise RowError(f"{where}: not JSON ({error.msg} at column {error.colno}); {remedy}") from None
     names = [f.name for f in fields(Row)]
     if not isinstance(record, dict) or set(record) != set(names):
-        found = sorted(set(record) ^ set(names)) if isinstance(record, dict) else type(record).__name__
-        raise RowError(f"{where}: missing or unknown fields {found}; {remedy}")
+        others = sorted(set(record) ^ set(names)) if isinstance(record, dict) else type(record).__name__
+        raise RowError(f"{where}: missing or unknown fields {others}; {remedy}")
     for name in names:
         if not _accepts(name, record[name]) and not (name == "value" and record[name] is None):
             wanted = getattr(_TYPES[name], "__name__", _TYPES[name])

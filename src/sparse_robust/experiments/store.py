@@ -31,8 +31,8 @@ class StoreError(OSError):
 
 def results_folder() -> Path:
     """``SPARSE_ROBUST_RESULTS``, else ``book/results`` of the checkout this package runs from."""
-    if told := os.environ.get(RESULTS_VARIABLE):
-        return Path(told)
+    if folder := os.environ.get(RESULTS_VARIABLE):
+        return Path(folder)
     checkout = Path(__file__).resolve().parents[3]
     if (checkout / "book").is_dir():
         return checkout / "book" / "results"
@@ -153,9 +153,9 @@ class Store:
                 seconds = (file.metadata() or {}).get(SECONDS)
         except SafetensorError as error:
             raise CheckpointError(f"{path}: damaged ({error}); {remedy}") from None
-        found, wanted = _layout(tensors), _layout(like)
-        if found != wanted:
-            raise CheckpointError(f"{path}: expected {wanted}, found {found}; {remedy}")
+        layout, wanted = _layout(tensors), _layout(like)
+        if layout != wanted:
+            raise CheckpointError(f"{path}: expected {wanted}, found {layout}; {remedy}")
         return tensors, None if seconds is None else float(seconds)
 
 

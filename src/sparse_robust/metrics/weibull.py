@@ -85,10 +85,10 @@ def fit_reverse_weibull(
     width = top - z.amin(-1)
     equal = width <= resolution * z.abs().amax(-1)
     drop = ((top.unsqueeze(-1) - z) / width.unsqueeze(-1))[~equal]  # [F, M], from 0 to 1
-    found = _maximise(drop, shape_penalty)
+    fitted = _maximise(drop, shape_penalty)
     excess, shape, scale, ks = (
         torch.full_like(top, empty).masked_scatter(~equal, values)
-        for empty, values in zip((0, torch.nan, 0, 0), (*found, _distance(drop, *found)), strict=True)
+        for empty, values in zip((0, torch.nan, 0, 0), (*fitted, _distance(drop, *fitted)), strict=True)
     )
     return ReverseWeibull(top + excess * width, scale * width, shape, ks)
 

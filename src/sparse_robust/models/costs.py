@@ -30,7 +30,7 @@ class Layer:
 
 def layers(model: nn.Module) -> list[Layer]:
     """Every convolution and linear map of the first replica, in order, as one image passes them."""
-    found: list[Layer] = []
+    costs: list[Layer] = []
 
     def watch(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def record(module: nn.Module, _: Any, result: Tensor | list[Tensor]) -> None:
@@ -38,7 +38,7 @@ def layers(model: nn.Module) -> list[Layer]:
             output = tuple(result[0].shape[1:])  # a list, or [R, N, O]
             weights = module.weight[0].numel()
             pixels = output[1] * output[2] if isinstance(module, Convolution) else 1
-            found.append(Layer(name, output, weights, weights * pixels))
+            costs.append(Layer(name, output, weights, weights * pixels))
 
         return record
 
@@ -49,4 +49,4 @@ def layers(model: nn.Module) -> list[Layer]:
         model.eval()(torch.zeros(replicas, 1, 3 * 32 * 32))
     for hook in hooks:
         hook.remove()
-    return found
+    return costs

@@ -85,9 +85,9 @@ def judge_number(
     mean, spread, seeds = map(float, at.loc[round_, ["mean", "spread", "seeds"]])
     ours = PaperNumber(mean, spread if seeds > 1 else None, "", printed.percent)
     off = mean - printed.value
-    room = tolerance + (printed.spread or 0.0)
+    allowed = tolerance + (printed.spread or 0.0)
     verdict: Verdict = (
-        "reproduced" if abs(off) <= room else "partly" if abs(off) <= 5 * room else "not reproduced"
+        "reproduced" if abs(off) <= allowed else "partly" if abs(off) <= 5 * allowed else "not reproduced"
     )
     points = (
         f"{round(100 * off, 2) + 0.0:+.2f} points"

@@ -32,7 +32,7 @@ def stand_ins(
     """
     digits = embedded_digits().train
     x = pixels(digits).flatten(1).double()
-    found, model = {}, net([0]).double()
+    nets, model = {}, net([0]).double()
     masks = dense_masks(model)
     for round_ in range(rounds + 1):
         masks = prune_layers(model, masks, spec.rho) if round_ else masks
@@ -41,8 +41,8 @@ def stand_ins(
         if round_ in (0, rounds):
             copy = net([0]).double()
             copy.load_state_dict(model.state_dict())
-            found["sparse" if round_ else "dense"] = copy.eval()
-    return found
+            nets["sparse" if round_ else "dense"] = copy.eval()
+    return nets
 
 
 def iterated(logits_fn: LogitsFn, x: Tensor, y: Tensor, *, eps: float, steps: int = 40) -> Tensor:

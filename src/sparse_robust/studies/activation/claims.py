@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from sparse_robust.experiments.statistics import paired, per_seed, summary
-from sparse_robust.studies.lenet.claims import R2_TOLERANCE, RINF_TOLERANCE, course, told
+from sparse_robust.studies.lenet.claims import R2_TOLERANCE, RINF_TOLERANCE, course, describe
 from sparse_robust.studies.paper import PAPER, TABLE_1, PaperNetwork
 from sparse_robust.studies.rules import (
     EmpiricalClaim,
@@ -122,7 +122,7 @@ def rises_then_falls(table: pd.DataFrame) -> Finding:
             return Finding("", "not reproduced", f"no regularised network with accuracy held for {name}")
         verdicts.append(c.verdict)
         numbers.append(f"{name} {c.dense:.4f} → {c.top:.4f} at {named(table, c.peak)}")
-        reasons.append(f"{name}: {told(c.rise)}; from there to {named(table, c.last)} {told(c.fall)}")
+        reasons.append(f"{name}: {describe(c.rise)}; from there to {named(table, c.last)} {describe(c.fall)}")
     return Finding("; ".join(numbers), combine(verdicts), ". ".join(reasons))
 
 
@@ -134,7 +134,7 @@ def falls_below(line: PaperNetwork) -> Judge:
         if variant is None:
             return UNATTACKED
         changes = {name: paired(per_seed(rows, *key), 0, variant) for name, key in METRICS.items()}
-        why = "; ".join(f"{name} {told(change)}" for name, change in changes.items())
+        why = "; ".join(f"{name} {describe(change)}" for name, change in changes.items())
         return Finding(
             f"at {named(table, variant)}", combine([judge_change(c, -1) for c in changes.values()]), why
         )

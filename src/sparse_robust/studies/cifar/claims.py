@@ -36,8 +36,8 @@ def as_the_paper(judge: Judge) -> Judge:
     """A rule, applied to :func:`with_first_steps`; it says which images these were."""
 
     def judged(table: pd.DataFrame) -> Finding:
-        found = judge(with_first_steps(table))
-        return replace(found, why=f"{found.why}; {', '.join(sorted(set(table.data_description)))}")
+        finding = judge(with_first_steps(table))
+        return replace(finding, why=f"{finding.why}; {', '.join(sorted(set(table.data_description)))}")
 
     return judged
 

@@ -125,8 +125,8 @@ def rises_then_falls(metric: str, attacks: tuple[str, ...]) -> Judge:
             dips = f"; below dense after {', '.join(map(str, c.dips))} before" if c.dips else ""
             reasons.append(
                 f"{attack}{images(table, attack)}: round {c.peak} (seeds' own peaks: {c.earliest} to "
-                f"{c.latest}), {share}: {told(c.rise)}{dips}; "
-                f"from there to round {c.last} {told(c.fall)}"
+                f"{c.latest}), {share}: {describe(c.rise)}{dips}; "
+                f"from there to round {c.last} {describe(c.fall)}"
             )
         why = f"peak among {len(held) - 1} rounds with accuracy held. " + ". ".join(reasons)
         return Finding("; ".join(numbers), combine(verdicts), why)
@@ -213,7 +213,7 @@ def falls_most(pairs: tuple[tuple[str, str], ...]) -> Judge:
             change = paired(pd.DataFrame([kept[linf], kept[l2]], index=[0, 1]), 0, 1)
             verdicts.append(judge_change(change, -1))
             numbers += [f"{attack} {100 * (share.mean() - 1):+.1f} %" for attack, share in kept.items()]
-            reasons.append(f"{l2} less {linf} {after(table, common[-1:])}: {told(change)}")
+            reasons.append(f"{l2} less {linf} {after(table, common[-1:])}: {describe(change)}")
         why = "relative to each one's peak. " + "; ".join(reasons)
         return Finding("; ".join(numbers), combine(verdicts), why)
 
@@ -234,7 +234,7 @@ def mean_square(printed: PaperNumber) -> Judge:
     return judge
 
 
-def told(change: Paired) -> str:
+def describe(change: Paired) -> str:
     """A paired change with its effect size."""
     return f"{change}, d = {change.effect:.1f}"
 

@@ -77,16 +77,16 @@ def ratios(table: pd.DataFrame, metric: str, attack: str = "DeepFool") -> list[f
 
 def judge_r2(table: pd.DataFrame) -> Finding:
     """r_2 under DeepFool: reproduced as the paper defines it, partly under its square."""
-    found = {metric: ratios(table, metric) for metric in DISTANCES}
-    close = {metric: all(abs(r - 1) <= R2_TOLERANCE for r in found[metric]) for metric in DISTANCES}
+    shares = {metric: ratios(table, metric) for metric in DISTANCES}
+    close = {metric: all(abs(r - 1) <= R2_TOLERANCE for r in shares[metric]) for metric in DISTANCES}
     verdict: Verdict = (
         "reproduced" if close["r_2"] else "partly" if close["r_2_squared"] else "not reproduced"
     )
-    told = "; ".join(f"mean {DISTANCES[metric]} {listed(found[metric], '.3f')}" for metric in DISTANCES)
+    text = "; ".join(f"mean {DISTANCES[metric]} {listed(shares[metric], '.3f')}" for metric in DISTANCES)
     ours = "; ".join(
         f"mean {name} {listed(values(table, metric, 'DeepFool'))}" for metric, name in DISTANCES.items()
     )
-    return Finding(ours, verdict, f"ours / the paper's: {told}")
+    return Finding(ours, verdict, f"ours / the paper's: {text}")
 
 
 def judge_difference(
@@ -122,13 +122,13 @@ def differences(signs: dict[str, int], metrics: Sequence[str], attacks: Sequence
             ]
             for metric in metrics
         }
-        told = "; ".join(
+        text = "; ".join(
             f"{'' if len(metrics) == 1 else f'mean {DISTANCES[metric]}: '}{'; '.join(w for _, w in part)}"
             for metric, part in parts.items()
         )
-        ours = told.split("; mean ")[0].split(": ", 1)[-1]
+        ours = text.split("; mean ")[0].split(": ", 1)[-1]
         return Finding(
-            ours, combine([v for part in parts.values() for v, _ in part]), f"{told}; {Z} s.e. count"
+            ours, combine([v for part in parts.values() for v, _ in part]), f"{text}; {Z} s.e. count"
         )
 
     return judge
@@ -146,18 +146,18 @@ def judge_sparsity(table: pd.DataFrame) -> Finding:
     verdict: Verdict = (
         "reproduced" if max(off) < 0.00005 else "partly" if max(off) < 0.001 else "not reproduced"
     )
-    told = [f"{name} {listed([100 * share for share in shares], '.2f')} %" for name, shares in counts.items()]
-    return Finding(told[0], verdict, f"zeros among {'; among '.join(told)}")
+    text = [f"{name} {listed([100 * share for share in shares], '.2f')} %" for name, shares in counts.items()]
+    return Finding(text[0], verdict, f"zeros among {'; among '.join(text)}")
 
 
 def judge_accuracy(table: pd.DataFrame) -> Finding:
     """The sparse models are within HELD of the dense ones."""
-    found = values(table, "accuracy")
-    falls = [found[0] - found[1], found[2] - found[3]]
+    accuracies = values(table, "accuracy")
+    falls = [accuracies[0] - accuracies[1], accuracies[2] - accuracies[3]]
     verdict: Verdict = "reproduced" if max(falls) <= HELD else "not reproduced"
     points = listed([100 * -fall for fall in falls], "+.2f")
     return Finding(
-        listed([100 * a for a in found], ".2f") + " %", verdict, f"sparse against dense: {points} points"
+        listed([100 * a for a in accuracies], ".2f") + " %", verdict, f"sparse against dense: {points} points"
     )
 
 

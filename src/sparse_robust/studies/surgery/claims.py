@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from sparse_robust.experiments.statistics import paired, per_seed, summary
-from sparse_robust.studies.lenet.claims import after, images, sharp_fall_comes_first, told
+from sparse_robust.studies.lenet.claims import after, describe, images, sharp_fall_comes_first
 from sparse_robust.studies.paper import TABLE_2
 from sparse_robust.studies.rules import (
     HELD,
@@ -31,10 +31,10 @@ CLOSE = 0.003
 """Accuracy is competitive while its mean is within this of the dense references'."""
 
 
-def deepest(table: pd.DataFrame, room: float = CLOSE) -> int:
+def deepest(table: pd.DataFrame, tolerance: float = CLOSE) -> int:
     """The last operation up to which every mean accuracy is within ``room`` of dense; 0 if none."""
     mean = summary(table, "accuracy")["mean"]
-    lost = mean.index[mean < mean.loc[0] - room]
+    lost = mean.index[mean < mean.loc[0] - tolerance]
     return int(mean.index[-1] if lost.empty else lost[0] - 1)
 
 
@@ -43,7 +43,7 @@ def stays_competitive(target: float) -> Judge:
 
     def judge(table: pd.DataFrame) -> Finding:
         at = summary(table, "accuracy")[["mean", "sparsity"]].astype(float)
-        reached = {room: at.loc[deepest(table, room)] for room in (CLOSE, HELD)}
+        reached = {tolerance: at.loc[deepest(table, tolerance)] for tolerance in (CLOSE, HELD)}
         verdict: Verdict = (
             "reproduced"
             if reached[CLOSE]["sparsity"] >= target
@@ -78,7 +78,7 @@ def at_the_deepest(kinds: tuple[tuple[str, str], ...], direction: int) -> Judge:
             dense, sparse = values.loc[0].mean(), values.loc[round_].mean()
             square = ", squared" if metric == "r_2_squared" else ""
             numbers.append(f"{attack}{square} {dense:.4f} → {sparse:.4f}")
-            reasons.append(f"{attack}{square}{images(table, attack)} {told(change)}")
+            reasons.append(f"{attack}{square}{images(table, attack)} {describe(change)}")
         why = f"{after(table, [round_])}, the deepest with competitive accuracy: {'; '.join(reasons)}"
         return Finding("; ".join(numbers), combine(verdicts), why)
 
