@@ -16,8 +16,8 @@ from sparse_robust.studies import ledger
 from sparse_robust.studies.catalogue import CATALOGUE
 from sparse_robust.studies.paper import PAPER, PaperNumber
 
-BINARY = CATALOGUE["linear-binary"]
-(SPEC,) = BINARY.specs["paper"]
+LINEAR_BINARY = CATALOGUE["linear-binary"]
+(SPEC,) = LINEAR_BINARY.specs["paper"]
 ROUNDS, SEEDS = SPEC.rounds + 1, 10
 SPARSITY = [1 - (2 / 3) ** r for r in range(ROUNDS)]
 
@@ -183,7 +183,7 @@ def test_rows_of_laptop_scale_are_published_as_such_until_there_are_finished_one
     assert entry("laptop")["label"] == "reproduced at laptop scale"
 
     store.add_rows("linear-binary", PUBLISHED["laptop"], small)
-    assert scale_of(BINARY, "published", store) == "laptop"
+    assert scale_of(LINEAR_BINARY, "published", store) == "laptop"
     assert entry()["published"].startswith("99.17 ")
     assert entry()["verdict"] == "reproduced"
     assert entry()["label"] == entry()["published label"] == "reproduced at laptop scale"
@@ -196,12 +196,12 @@ def test_rows_of_laptop_scale_are_published_as_such_until_there_are_finished_one
 
     large = rows(as_in_the_paper)
     store.add_rows("linear-binary", "paper", large[:-1])
-    assert scale_of(BINARY, "published", store) == "laptop", "a run that goes on hides nothing"
+    assert scale_of(LINEAR_BINARY, "published", store) == "laptop", "a run that goes on hides nothing"
     store.add_rows("linear-binary", "paper", large)
-    assert scale_of(BINARY, "published", store) == "paper"
+    assert scale_of(LINEAR_BINARY, "published", store) == "paper"
     assert entry()["label"] == "reproduced"
-    assert stored(BINARY, "published", store).seed.nunique() == SEEDS
-    assert set(stored(BINARY, "published", store, scale="laptop").scale) == {"laptop"}
+    assert stored(LINEAR_BINARY, "published", store).seed.nunique() == SEEDS
+    assert set(stored(LINEAR_BINARY, "published", store, scale="laptop").scale) == {"laptop"}
 
 
 def test_the_committed_rows_are_finished_and_of_the_present_specs():
@@ -223,7 +223,7 @@ def test_rows_of_another_spec_or_a_smaller_data_set_do_not_count(tmp_path):
     old = [Row(**{**row.__dict__, "spec": "000000000000"}) for row in good]
     small = [Row(**{**row.__dict__, "data": "sample", "n": 100, "value": 0.0}) for row in good]
     store.add_rows("linear-binary", "paper", old + small + good)
-    assert set(stored(BINARY, "published", store).data) == {"d"}
+    assert set(stored(LINEAR_BINARY, "published", store).data) == {"d"}
 
 
 def test_the_table_has_four_columns_of_numbers(tmp_path):

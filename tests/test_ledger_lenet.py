@@ -10,7 +10,7 @@ import pytest
 from made_rows import made_rows
 from sparse_robust.studies import ledger
 from sparse_robust.studies.catalogue import CATALOGUE
-from sparse_robust.studies.lenet.claims import course
+from sparse_robust.studies.courses import course
 from sparse_robust.studies.paper import PAPER
 
 NETS = ("lenet-300-100", "lenet-5")

@@ -3,14 +3,13 @@
 from .clever import DUAL, CleverResult, clever
 from .estimates import Estimate, accuracy, estimate, failures, r_2, r_inf
 from .linear import exact_radius
-from .weibull import ReverseWeibull, fit_reverse_weibull
+from .weibull import fit_reverse_weibull
 from .weights import sparsity, total_sparsity
 
 __all__ = [
     "DUAL",
     "CleverResult",
     "Estimate",
-    "ReverseWeibull",
     "accuracy",
     "clever",
     "estimate",

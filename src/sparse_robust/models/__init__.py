@@ -2,7 +2,6 @@
 
 from .backpropagation import Backpropagation
 from .cifar import ImageClassifier, ResNet32, VGGLike
-from .cifar_layers import BatchNorm, Convolution, Dropout
 from .layers import ReplicaConvPool2d, ReplicaLinear
 from .lenet import LeNet5, LeNet300100
 from .linear import LinearClassifier
@@ -12,10 +11,7 @@ __all__ = [
     "COLOUR",
     "NETWORKS",
     "Backpropagation",
-    "BatchNorm",
     "Classifier",
-    "Convolution",
-    "Dropout",
     "ImageClassifier",
     "LeNet5",
     "LeNet300100",

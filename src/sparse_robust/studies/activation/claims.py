@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from sparse_robust.experiments.statistics import paired, per_seed, summary
-from sparse_robust.studies.lenet.claims import R2_TOLERANCE, RINF_TOLERANCE, course, describe
+from sparse_robust.studies.courses import course, describe
+from sparse_robust.studies.lenet.claims import R2_TOLERANCE, RINF_TOLERANCE
 from sparse_robust.studies.paper import PAPER, TABLE_1, PaperNetwork
 from sparse_robust.studies.rules import (
     EmpiricalClaim,

@@ -15,7 +15,7 @@ import pandas as pd
 
 from sparse_robust.experiments.statistics import per_seed
 from sparse_robust.measurements.first_step import FIRST_STEP
-from sparse_robust.studies.lenet.claims import course_claims
+from sparse_robust.studies.courses import course_claims
 from sparse_robust.studies.paper import PAPER
 from sparse_robust.studies.rules import EmpiricalClaim, Finding, Judge, Verdict, held_rounds, number
 

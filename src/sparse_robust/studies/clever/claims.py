@@ -6,7 +6,7 @@ the paper's Table 3 are in a supplement that was not at hand; none is compared.
 """
 
 from sparse_robust.measurements.clever_scores import NORMS
-from sparse_robust.studies.lenet.claims import rises_then_falls
+from sparse_robust.studies.courses import rises_then_falls
 from sparse_robust.studies.rules import EmpiricalClaim
 
 CLAIMS: tuple[EmpiricalClaim, ...] = tuple(

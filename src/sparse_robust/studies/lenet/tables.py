@@ -3,11 +3,10 @@
 import pandas as pd
 
 from sparse_robust.experiments.statistics import paired, per_seed, plus_minus, summary
+from sparse_robust.studies.courses import Course, course
 from sparse_robust.studies.paper import PaperNumber
 from sparse_robust.studies.rules import comparable, first_below, held_rounds, peak_round
 from sparse_robust.studies.tables import METRICS
-
-from .claims import Course, course
 
 FALLS = (0.02, 0.05, 0.1)
 """Relative losses from the peak whose rounds are told."""

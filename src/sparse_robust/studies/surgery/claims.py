@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from sparse_robust.experiments.statistics import paired, per_seed, summary
-from sparse_robust.studies.lenet.claims import after, describe, images, sharp_fall_comes_first
+from sparse_robust.studies.courses import after, describe, images, sharp_fall_comes_first
 from sparse_robust.studies.paper import TABLE_2
 from sparse_robust.studies.rules import (
     HELD,
