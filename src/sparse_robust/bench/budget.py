@@ -57,14 +57,21 @@ def passes(attack: Attack, classes: int) -> int:
     raise ValueError(f"the cost of {attack.name} is not known")
 
 
-def budget(spec: Spec, seeds: int, test_images: int = 10_000) -> pd.DataFrame:
+def budget(spec: Spec, seeds: int, rates: Rates | None = None, test_images: int = 10_000) -> pd.DataFrame:
     """Where the time of a run goes: a line for training and for each attack.
 
-    Columns: images that pass, operations (a multiplication with its addition is two), bytes that layers
-    write and read, and seconds at the rates of :data:`ASSUMED`, by whichever takes longer.
+    Args:
+        spec: the protocol.
+        seeds: how many.
+        rates: of the device; None for those that are :data:`ASSUMED`.
+        test_images: on which models are measured where an attack does not say how many.
+
+    Returns:
+        columns what; images that pass; operations (a multiplication with its addition is two); bytes that
+        layers write and read; and minutes at the rates, by whichever of the two takes longer.
     """
-    model = spec.network.build([0], len(spec.classes), spec.narrow)
-    costs, rates = layers(model), ASSUMED[spec.model]
+    rates = rates or ASSUMED[spec.model]
+    costs = layers(spec.network.build([0], len(spec.classes), spec.narrow))
     forward = 2 * sum(layer.macs for layer in costs)
     outputs = sum(torch.Size(layer.output).numel() for layer in costs)
     models = seeds * len(spec.measured)
@@ -77,7 +84,7 @@ def budget(spec: Spec, seeds: int, test_images: int = 10_000) -> pd.DataFrame:
         accesses = ACCESSES["training"] if half else ACCESSES["attack"] * cost
         traffic = images * outputs * accesses * (2 if half else 4)
         seconds = max(operations / (rates.half if half else rates.single), traffic / rates.bandwidth)
-        lines.append((what, images, operations, traffic, seconds))
+        lines.append((what, images, operations, traffic, seconds / 60))
 
     for what, training, times in (
         ("dense training", spec.dense, 1),
@@ -88,4 +95,4 @@ def budget(spec: Spec, seeds: int, test_images: int = 10_000) -> pd.DataFrame:
     for attack in spec.attacks:
         images = models * min(attack.examples or test_images, test_images)
         line(attack.name, images, passes(attack, len(spec.classes)), "attack")
-    return pd.DataFrame(lines, columns=["what", "images", "operations", "bytes", "seconds"])
+    return pd.DataFrame(lines, columns=["what", "images", "operations", "bytes", "minutes"])

@@ -32,6 +32,3 @@ def commits(files: Mapping[Profile, str] = OWN, store: Store | None = None) -> p
                 dirty = [row.dirty for row in rows if row.commit == commit]
                 lines.append((name, scale, commit, len(dirty), any(dirty), commit in OUTSIDE))
     return pd.DataFrame(lines, columns=["experiment", "scale", "commit", "rows", "dirty", "outside"])
-
-
-__all__ = ["OUTSIDE", "commits"]

@@ -20,7 +20,7 @@ TRAINING = "training_seconds"
 
 OWN: Mapping[Profile, str] = {profile: profile for profile in PROFILES}
 """The user's own files of rows, by the scale of their specs; the published ones are
-:data:`.statistics.PUBLISHED`."""
+:data:`~.load.PUBLISHED`."""
 
 
 def measured(rows: list[Row]) -> pd.DataFrame:
@@ -58,15 +58,27 @@ def run_times(files: Mapping[Profile, str] = OWN, store: Store | None = None) ->
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def not_run(files: Mapping[Profile, str] = OWN, store: Store | None = None) -> list[tuple[str, Profile]]:
-    """Experiment and scale of everything in the catalogue of which these files have no rows."""
+def by_run(times: pd.DataFrame) -> pd.DataFrame:
+    """:func:`run_times` with a line for each run.
+
+    Returns:
+        columns experiment, scale, device, seeds, models; minutes by what was done, as text; total minutes.
+    """
+    run = ["experiment", "scale", "device", "seeds", "models"]
+    lines = []
+    for key, part in times.groupby(run, sort=False):
+        minutes = ", ".join(f"{what} {s / 60:.1f}" for what, s in zip(part.what, part.seconds, strict=True))
+        lines.append((*key, minutes, part.seconds.sum() / 60))
+    return pd.DataFrame(lines, columns=[*run, "minutes", "total"])
+
+
+def not_run(files: Mapping[Profile, str] = OWN, store: Store | None = None) -> pd.DataFrame:
+    """Everything in the catalogue of which these files have no rows: columns experiment, scale."""
     store = store or Store.default()
-    return [
+    lines = [
         (name, scale)
         for name, experiment in CATALOGUE.items()
         for scale, file in files.items()
         if scale in experiment.specs and not current(name, scale, file, store)
     ]
-
-
-__all__ = ["OWN", "TRAINING", "current", "measured", "not_run", "run_times"]
+    return pd.DataFrame(lines, columns=["experiment", "scale"])

@@ -112,17 +112,29 @@ def load_rows(experiment: Experiment, profile: str, device: str = "cpu") -> pd.D
     return with_training(frame(run(experiment, scale, device=device, quiet=True)), experiment, scale)
 
 
-def provenance(table: pd.DataFrame) -> str:
-    """Where the numbers of a table or figure come from, in a line."""
+def origin(table: pd.DataFrame) -> dict[str, str]:
+    """Where numbers come from: experiment, scale, seeds, images, data, commit, torch, device."""
 
     def every(column: str) -> str:
         return ", ".join(sorted({str(value) for value in table[column]}))
 
-    commit = every("commit") + (" with uncommitted changes" if table.dirty.any() else "")
-    n = table[table.metric == "accuracy"].n.max()
-    scale = "" if every("scale") == "paper" else f", {every('scale')} scale"
+    return {
+        "experiment": every("experiment"),
+        "scale": every("scale"),
+        "seeds": str(table.seed.nunique()),
+        "images": str(table[table.metric == "accuracy"].n.max()),
+        "data": f"{every('data_description')} ({every('data')})",
+        "commit": every("commit") + (" with uncommitted changes" if table.dirty.any() else ""),
+        "torch": every("torch"),
+        "device": every("device"),
+    }
+
+
+def provenance(table: pd.DataFrame) -> str:
+    """:func:`origin` in a line; the scale is told where it is not the paper's."""
+    of = origin(table)
+    scale = "" if of["scale"] == "paper" else f", {of['scale']} scale"
     return (
-        f"{every('experiment')}{scale}: {table.seed.nunique()} seeds, n = {n} test images,"
-        f" {every('data_description')}"
-        f" ({every('data')}); commit {commit}, torch {every('torch')}, {every('device')}"
+        f"{of['experiment']}{scale}: {of['seeds']} seeds, n = {of['images']} test images, {of['data']};"
+        f" commit {of['commit']}, torch {of['torch']}, {of['device']}"
     )

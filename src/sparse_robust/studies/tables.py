@@ -65,6 +65,13 @@ def numbers(rows: pd.DataFrame, shown: Panels) -> pd.DataFrame:
     return pd.DataFrame({"sparsity, %": sparsity.round(2)} | text).rename_axis("round").reset_index()
 
 
+def with_total(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with a last line, called "all" in its first column: the sums of its columns of numbers."""
+    sums = {name: frame[name].sum() for name in frame.select_dtypes("number")}
+    total = pd.DataFrame([{frame.columns[0]: "all", **sums}])
+    return pd.concat([frame, total], ignore_index=True)
+
+
 def protocol(spec: Spec, rows: pd.DataFrame | None = None) -> pd.DataFrame:
     """What a spec trains, prunes and attacks: columns stage and how.
 

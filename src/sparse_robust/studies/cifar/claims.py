@@ -74,5 +74,3 @@ CLAIMS: tuple[EmpiricalClaim, ...] = (
         judge_resistance,
     ),
 )
-
-__all__ = ["ACCURACY_TOLERANCE", "CLAIMS", "judge_resistance", "with_first_steps"]

@@ -28,8 +28,13 @@ def architecture(spec: Spec) -> pd.DataFrame:
     )
 
 
-def sparsity_path(spec: Spec) -> list[float]:
-    """The sparsity of the whole network after each round, counted."""
+def convolutions(layers: pd.DataFrame) -> int:
+    """How many lines of :func:`architecture` are convolutions: their outputs are maps."""
+    return int(layers.output.str.contains(" x ").sum())
+
+
+def sparsity_path(spec: Spec) -> pd.DataFrame:
+    """The zeros among all weights after each round, counted: columns round and zeros (a fraction)."""
     sizes = architecture(spec).weights.tolist()
     kept = [
         sum(
@@ -38,7 +43,7 @@ def sparsity_path(spec: Spec) -> list[float]:
         )
         for r in range(spec.rounds + 1)
     ]
-    return [1 - k / kept[0] for k in kept]
+    return pd.DataFrame([(r, 1 - k / kept[0]) for r, k in enumerate(kept)], columns=["round", "zeros"])
 
 
 def failures(rows: pd.DataFrame) -> pd.DataFrame:
