@@ -10,7 +10,7 @@ import pytest
 
 from notebooks import BOOK, ROOT, TAGS, Notebook, calls, notebooks, source, tags, typed_numbers
 from sparse_robust.book.reproduce import chapters
-from sparse_robust.proofs import registry as claims
+from sparse_robust.proofs.registry import registry
 
 NOTEBOOKS = notebooks()
 each = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.name)
@@ -46,6 +46,12 @@ def test_one_parameters_cell_asks_for_published_results(notebook: Notebook):
 
 
 @each
+def test_chapters_show_and_do_not_print(notebook: Notebook):
+    printing = [number for number, cell in enumerate(notebook.cells("code"), 1) if [*calls(cell, "print")]]
+    assert printing == [], "show what functions return; a table by table(...)"
+
+
+@each
 def test_tags_are_known(notebook: Notebook):
     used = {tag for cell in notebook.content["cells"] for tag in tags(cell)}
     assert used <= TAGS, f"unknown tags: {sorted(used - TAGS)}"
@@ -60,7 +66,7 @@ def test_outputs_are_clean(notebook: Notebook):
             if output["output_type"] == "error":
                 assert "raises-exception" in tags(cell), f"{where} stores an error"
             pictures = {"image/png", "image/jpeg"} & output.get("data", {}).keys()
-            assert not pictures, f"{where} stores {pictures}: nbval skips them; draw SVG (plots.style())"
+            assert not pictures, f"{where} stores {pictures}: nbval skips them; draw SVG (figures.style())"
 
 
 @each
@@ -154,13 +160,14 @@ def test_the_number_scanner(text: str, found: list[str]):
 
 
 def labels(function: str) -> list[tuple[str, str]]:
-    """(label, chapter) for every call of ``function`` with the label written out."""
+    """(label, chapter) for every label that is written out in a call of ``function``."""
     return [
-        (call.args[0].value, notebook.name)
+        (argument.value, notebook.name)
         for notebook in NOTEBOOKS
         for cell in notebook.cells("code")
         for call in calls(cell, function)
-        if call.args and isinstance(call.args[0], ast.Constant)
+        for argument in call.args
+        if isinstance(argument, ast.Constant)
     ]
 
 
@@ -169,8 +176,8 @@ def test_every_registered_statement_is_printed_by_exactly_one_chapter():
     for label, chapter in labels("state"):
         printed.setdefault(label, []).append(chapter)
     assert {label: where for label, where in printed.items() if len(where) > 1} == {}, "printed twice"
-    assert printed.keys() - claims.registry().keys() == set(), "printed, and in no registry"
-    assert sorted(claims.registry().keys() - printed.keys()) == [], "registered, and printed nowhere"
+    assert printed.keys() - registry().keys() == set(), "printed, and in no registry"
+    assert sorted(registry().keys() - printed.keys()) == [], "registered, and printed nowhere"
 
 
 def test_state_names_its_label():
@@ -182,7 +189,7 @@ def test_state_names_its_label():
 
 
 def test_every_verified_label_is_registered():
-    assert {label for label, _ in labels("verify")} <= claims.registry().keys()
+    assert {label for label, _ in labels("verify")} <= registry().keys()
 
 
 def test_notebooks_are_normalised():

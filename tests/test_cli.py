@@ -32,6 +32,8 @@ def test_run_stores_rows_and_says_where(tmp_path, capsys):
             ["run", "linear-binary", "--profile", "smoke", "--device", "cuda:99"],
             ["cuda:99", "known: auto, cpu"],
         ),
+        (["reproduce", "--device", "cuda:99"], ["cuda:99", "use DEVICE=cpu"]),
+        (["bench", "cifar", "--device", "cpu", "--steps", "0"], ["--steps must be at least 1, got 0"]),
     ],
 )
 def test_what_cannot_be_run_is_one_clear_error(arguments, advice, capsys):
@@ -41,7 +43,9 @@ def test_what_cannot_be_run_is_one_clear_error(arguments, advice, capsys):
     assert all(word in error for word in advice)
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["claims"], ["proofs"], ["data"]])
+@pytest.mark.parametrize(
+    "command", [[], ["run"], ["claims"], ["proofs"], ["data"], ["reproduce"], ["bench"], ["bench", "cifar"]]
+)
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([*command, "--help"])

@@ -8,11 +8,13 @@ import pandas as pd
 import pytest
 
 from sparse_robust.experiments import Row, Store
-from sparse_robust.experiments.runner import expected
+from sparse_robust.experiments.statistics import frame
 from sparse_robust.studies import ledger
 from sparse_robust.studies.catalogue import find
 from sparse_robust.studies.cifar.claims import with_first_steps
+from sparse_robust.studies.cifar.tables import failures
 from sparse_robust.studies.paper import PAPER
+from sparse_robust.studies.tables import curves, panels
 from test_ledger_lenet import SPARSITY, peaked
 
 NETS = ("vgg", "resnet-32")
@@ -56,7 +58,7 @@ def rows(net: str, value=as_in_the_paper) -> list[Row]:
         )
         for round_ in range(17)
         for seed in range(10)
-        for metric, attack in expected(spec)
+        for metric, attack in spec.names
     ]
 
 
@@ -138,6 +140,19 @@ def test_resistance_is_counted_over_seeds(seeds: int, verdict: str) -> None:
         ]
     )
     assert claim.judge(table).verdict == verdict
+
+
+def test_tables_count_failures_as_the_paper_does() -> None:
+    """The made ResNet resists in every round; its r_2 with first iterations is finite."""
+    table = frame(rows("resnet-32"))
+    failed = failures(table)
+    assert failed["round"].tolist() == list(range(17))
+    assert (failed.failures == 20).all()
+    assert failed["r_2"].eq(math.inf).all()
+    shown = curves(with_first_steps(table), panels("FGS", "DeepFool"))
+    assert shown.label.unique().tolist() == ["FGS", "accuracy", "DeepFool", "DeepFool, squared"]
+    assert (shown["mean"].notna() & shown.seeds.eq(10)).all()
+    assert curves(table, panels("FGS", "DeepFool"))["mean"].isna().sum() == 2 * 17, "infinite, and not drawn"
 
 
 def test_first_steps_take_the_place_of_infinite_distances() -> None:

@@ -9,11 +9,12 @@ import pytest
 from matplotlib.collections import PathCollection
 
 from sparse_robust.__main__ import main
-from sparse_robust.book import figures as plots
+from sparse_robust.book import figures
 from sparse_robust.proofs import graph
-from sparse_robust.proofs import registry as claims
+from sparse_robust.proofs.registry import registry
+from sparse_robust.proofs.statement import REGISTERED
 
-REGISTRY = claims.registry()
+REGISTRY = registry()
 THEOREMS = [c.label for c in REGISTRY.values() if c.kind == "theorem"]
 NODE = re.compile(r'  "([^"]+)" \[(.*)\];')
 EDGE = re.compile(r'  "([^"]+)" -> "([^"]+)";')
@@ -60,7 +61,7 @@ def test_the_status_is_in_colour_and_shape():
 def test_quotes_and_backslashes_in_a_title_are_escaped(monkeypatch: pytest.MonkeyPatch):
     label = next(iter(REGISTRY))
     odd = dataclasses.replace(REGISTRY[label], title=r'a "quoted" \infty')
-    monkeypatch.setitem(claims._REGISTRY, label, odd)
+    monkeypatch.setitem(REGISTERED, label, odd)
     assert r"a \"quoted\" \\infty" in parsed(graph.to_dot(label)).nodes[label]["tooltip"]
 
 
@@ -91,7 +92,7 @@ def dots(figure) -> int:
 
 @pytest.mark.parametrize("label", THEOREMS)
 def test_the_drawing_of_a_theorem_is_complete_and_legible(label: str):
-    figure = plots.proof_graph(label)
+    figure = figures.proof_graph(label)
     closure = graph.closure(label)
     assert dots(figure) == len(closure)
     texts = figure.axes[0].texts
@@ -104,14 +105,14 @@ def test_the_drawing_of_a_theorem_is_complete_and_legible(label: str):
 
 
 def test_the_overview_shows_every_statement_once():
-    figure = plots.proof_overview()
+    figure = figures.proof_overview()
     assert dots(figure) == len(REGISTRY)
     places = [tuple(p) for c in figure.axes[0].collections for p in c.get_offsets()]
     assert len(set(places)) == len(places), "two statements on one spot"
 
 
 def test_the_command_line_prints_the_graph_without_running_a_check(capsys, monkeypatch):
-    monkeypatch.setattr("sparse_robust.theory.ledger.check_all", lambda: pytest.fail("ran the checks"))
+    monkeypatch.setattr("sparse_robust.proofs.ledger.check_all", lambda: pytest.fail("ran the checks"))
     assert main(["proofs", "--graph"]) == 0
     assert set(parsed(capsys.readouterr().out).nodes) == set(REGISTRY)
     assert main(["proofs", "--graph", "thm-3-1"]) == 0
@@ -120,4 +121,4 @@ def test_the_command_line_prints_the_graph_without_running_a_check(capsys, monke
 
 def test_an_unknown_label_is_one_clear_error(capsys):
     assert main(["proofs", "--graph", "thm-9-9"]) == 2
-    assert "no claim 'thm-9-9'; known: " in capsys.readouterr().err
+    assert "no statement 'thm-9-9'; known: " in capsys.readouterr().err

@@ -6,8 +6,10 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from sparse_robust.__main__ import main
 from sparse_robust.book import reproduce
 from sparse_robust.data import MissingDataError, MissingModelError
+from sparse_robust.experiments import Experiment
 from sparse_robust.studies.catalogue import find
 
 END = "2026-01-01T00:00:00+00:00"
@@ -132,18 +134,16 @@ def test_the_staged_copy_holds_no_published_output(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("profile", "device", "message"),
     [
-        (["--profile", "fast"], "unknown profile 'fast'; known: smoke, laptop, paper"),
-        (["--device", "cuda:99"], "use DEVICE=cpu"),
+        ("fast", "cpu", "unknown profile 'fast'; known: smoke, laptop, paper"),
+        ("smoke", "cuda:99", "use DEVICE=cpu"),
     ],
 )
-def test_bad_arguments_get_one_clear_line(arguments: list[str], message: str, capsys, monkeypatch):
+def test_bad_arguments_are_named(profile: str, device: str, message: str, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert reproduce.main(arguments) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1
+    with pytest.raises(ValueError, match=message):
+        reproduce.reproduce(profile, device)
 
 
 def test_one_failed_chapter_does_not_stop_the_others(tmp_path: Path, monkeypatch, capsys):
@@ -161,8 +161,8 @@ def test_one_failed_chapter_does_not_stop_the_others(tmp_path: Path, monkeypatch
     monkeypatch.setattr(reproduce, "CATALOGUE", {"linear-training": find("linear-training")})
     monkeypatch.setattr(reproduce, "execute", execute)
     monkeypatch.setattr(reproduce, "build", lambda root, staged: True)
-    monkeypatch.setattr("sparse_robust.experiments.ledger.table", lambda profile: f"table for {profile}")
-    assert reproduce.main(["--profile", "smoke"]) == 1
+    monkeypatch.setattr("sparse_robust.studies.ledger.table", lambda profile: f"table for {profile}")
+    assert main(["reproduce", "--profile", "smoke"]) == 1
     captured = capsys.readouterr()
     assert tried == [("intro", "smoke", "cpu"), ("second", "smoke", "cpu")]
     assert "table for smoke" in captured.out
@@ -170,16 +170,16 @@ def test_one_failed_chapter_does_not_stop_the_others(tmp_path: Path, monkeypatch
     assert "1 of 2 chapters failed" in captured.err
 
     monkeypatch.setattr(reproduce, "execute", lambda *args, **kwargs: None)
-    assert reproduce.main(["--profile", "smoke"]) == 0
+    assert main(["reproduce", "--profile", "smoke"]) == 0
     assert "All 2 chapters ran" in capsys.readouterr().out
 
     monkeypatch.setattr(reproduce, "build", lambda root, staged: False)
-    assert reproduce.main(["--profile", "smoke"]) == 1
+    assert main(["reproduce", "--profile", "smoke"]) == 1
 
 
 def test_an_experiment_whose_models_are_missing_is_left_out_and_said(tmp_path: Path, monkeypatch, capsys):
-    def run(name: str, profile: str, **_: object) -> list[object]:
-        raise MissingModelError(f"dns/{name} is not there")
+    def run(experiment: Experiment, profile: str, **_: object) -> list[object]:
+        raise MissingModelError(f"dns/{experiment.name} is not there")
 
     root = book(tmp_path, "root: book/intro\n")
     chapter(root / "book" / "intro.ipynb")
@@ -187,8 +187,8 @@ def test_an_experiment_whose_models_are_missing_is_left_out_and_said(tmp_path: P
     monkeypatch.setattr(reproduce, "run_side_by_side", run)
     monkeypatch.setattr(reproduce, "execute", lambda *args, **kwargs: None)
     monkeypatch.setattr(reproduce, "build", lambda root, staged: True)
-    monkeypatch.setattr("sparse_robust.experiments.ledger.table", lambda profile: "")
-    assert reproduce.main(["--profile", "smoke"]) == 0
+    monkeypatch.setattr("sparse_robust.studies.ledger.table", lambda profile: "")
+    assert main(["reproduce", "--profile", "smoke"]) == 0
     printed = capsys.readouterr().out
     assert "left out, needs the published models. dns/over-pruning is not there" in printed
     assert "All 1 chapters ran" in printed
@@ -197,9 +197,9 @@ def test_an_experiment_whose_models_are_missing_is_left_out_and_said(tmp_path: P
 def test_what_needs_another_profile_or_data_is_left_out_and_said(tmp_path: Path, monkeypatch, capsys):
     ran = []
 
-    def run(name: str, profile: str, **_: object) -> list[object]:
-        ran.append(name)
-        raise MissingDataError(f"no data for {name}")
+    def run(experiment: Experiment, profile: str, **_: object) -> list[object]:
+        ran.append(experiment.name)
+        raise MissingDataError(f"no data for {experiment.name}")
 
     root = book(tmp_path, "root: book/intro\n")
     chapter(root / "book" / "intro.ipynb")
@@ -207,8 +207,8 @@ def test_what_needs_another_profile_or_data_is_left_out_and_said(tmp_path: Path,
     monkeypatch.setattr(reproduce, "run_side_by_side", run)
     monkeypatch.setattr(reproduce, "execute", lambda *args, **kwargs: None)
     monkeypatch.setattr(reproduce, "build", lambda root, staged: True)
-    monkeypatch.setattr("sparse_robust.experiments.ledger.table", lambda profile: "")
-    assert reproduce.main(["--profile", "laptop"]) == 0
+    monkeypatch.setattr("sparse_robust.studies.ledger.table", lambda profile: "")
+    assert main(["reproduce", "--profile", "laptop"]) == 0
     printed = capsys.readouterr().out
     assert "Figure 2 (e-f): the VGG-like net on CIFAR-10: left out, needs PROFILE=paper" in printed
     assert "left out, needs its data. no data for lenet-5" in printed

@@ -1,12 +1,14 @@
 """The registry of statements: every check passes, every dependency resolves, nothing rests on itself."""
 
+import dataclasses
 import re
 
 import pytest
 
-from sparse_robust.proofs import registry as claims
+from sparse_robust.proofs.registry import ancestors, registry, run
+from sparse_robust.proofs.statement import REGISTERED
 
-REGISTRY = claims.registry()
+REGISTRY = registry()
 PREFIX = {
     "theorem": "thm",
     "proposition": "prop",
@@ -19,18 +21,17 @@ PREFIX = {
 
 
 def test_the_registry_is_not_empty():
-    assert {"theorem", "erratum", "counterexample"} <= {claim.kind for claim in REGISTRY.values()}
+    assert {"theorem", "erratum", "counterexample"} <= {statement.kind for statement in REGISTRY.values()}
 
 
 @pytest.mark.parametrize("label", REGISTRY)
 def test_check_passes(label: str):
-    verdict = claims.run(label)
-    assert verdict.error is None
+    assert run(label).error is None
 
 
 @pytest.mark.parametrize("label", REGISTRY)
 def test_dependencies_resolve_and_do_not_circle(label: str):
-    assert {ancestor.label for ancestor in claims.ancestors(label)} <= REGISTRY.keys() - {label}
+    assert {ancestor.label for ancestor in ancestors(label)} <= REGISTRY.keys() - {label}
 
 
 @pytest.mark.parametrize("label", REGISTRY)
@@ -41,9 +42,9 @@ def test_label_tells_the_kind(label: str):
 @pytest.mark.parametrize("label", REGISTRY)
 def test_the_statement_is_one_that_sphinx_can_print(label: str):
     """Balanced math, no heading, no nested directive that would close the environment."""
-    statement = REGISTRY[label].statement
-    assert statement.count("$") % 2 == 0
-    assert not re.search(r"^(#|:::)", statement, flags=re.MULTILINE)
+    text = REGISTRY[label].text
+    assert text.count("$") % 2 == 0
+    assert not re.search(r"^(#|:::)", text, flags=re.MULTILINE)
     assert REGISTRY[label].title.strip()
     assert REGISTRY[label].source.strip()
 
@@ -55,6 +56,5 @@ def test_a_broken_proof_is_reported(monkeypatch: pytest.MonkeyPatch):
     def broken() -> None:
         raise ZeroDivisionError("a wrong step")
 
-    altered = claims.Claim(**{**vars(REGISTRY[label]), "check": broken})
-    monkeypatch.setitem(claims._REGISTRY, label, altered)
-    assert claims.run(label).error == "ZeroDivisionError: a wrong step"
+    monkeypatch.setitem(REGISTERED, label, dataclasses.replace(REGISTRY[label], check=broken))
+    assert run(label).error == "ZeroDivisionError: a wrong step"

@@ -6,22 +6,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 
 from notebooks import ROOT
-from sparse_robust.bench.budget import ASSUMED, ITERATIONS, NETS, budget, passes
-from sparse_robust.bench.cifar import main as bench
+from sparse_robust.bench.budget import ASSUMED, ITERATIONS, budget, passes
 from sparse_robust.bench.commits import OUTSIDE, commits
-from sparse_robust.bench.run_times import OWN, not_run, run_times
+from sparse_robust.bench.run_times import OWN, by_run, not_run, run_times
 from sparse_robust.data import made_images
 from sparse_robust.experiments import Attack, Experiment, Row, Spec, Store, run, runner
 from sparse_robust.experiments.load import PUBLISHED
 from sparse_robust.experiments.stages import advance, arrays, build
-from sparse_robust.models import prunable
+from sparse_robust.models import COLOUR, NETWORKS, NetworkName, prunable
 from sparse_robust.models.costs import layers
 from sparse_robust.pruning import kept_after
-from sparse_robust.studies.catalogue import CATALOGUE, find
+from sparse_robust.studies.catalogue import find
 from test_ledger_cifar import rows as made_rows
 
 CPU = torch.device("cpu")
@@ -37,16 +37,17 @@ TINY = replace(
 )
 
 
+EXPERIMENT = Experiment("tiny", "for tests", {"smoke": (TINY,)}, {"smoke": (0, 1)})
+
+
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    experiment = Experiment("tiny", "for tests", {"smoke": (TINY,)}, {"smoke": (0, 1)})
-    monkeypatch.setitem(CATALOGUE, "tiny", experiment)  # type: ignore[arg-type]
     data = made_images(train=16, test=10)
     monkeypatch.setattr(runner, "load", lambda spec, root: data)
 
 
-def go(store: Store, *seeds: int) -> list[Row]:
-    return run("tiny", "smoke", device="cpu", seeds=seeds or None, store=store, quiet=True)
+def go(store: Store) -> list[Row]:
+    return run(EXPERIMENT, "smoke", device="cpu", store=store, quiet=True)
 
 
 def numbers(rows: list[Row]) -> dict[Any, Any]:
@@ -89,8 +90,8 @@ def test_interrupted_after_every_write_a_run_ends_as_if_it_had_not_been(
     assert all(row.value > 0 and row.n == 16 for row in timed)
 
 
-@pytest.mark.parametrize("name", NETS)
-def test_first_and_last_layer_stay_dense(name: str) -> None:
+@pytest.mark.parametrize("name", COLOUR)
+def test_first_and_last_layer_stay_dense(name: NetworkName) -> None:
     (smoke,) = find(name).specs["smoke"]
     spec: Spec = replace(smoke, dense=replace(smoke.dense, steps=0), retrain=replace(smoke.retrain, steps=0))
     data = arrays(spec, made_images(train=16, test=10), CPU)
@@ -117,18 +118,18 @@ def test_dropout_falls_with_the_connections() -> None:
 
 
 def test_a_profile_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(KeyError, match="vgg has no profile 'laptop'; known: smoke, paper"):
-        run("vgg", "laptop", store=Store(tmp_path, tmp_path))
+    with pytest.raises(KeyError, match="vgg: no profile 'laptop'; known: smoke, paper"):
+        run(find("vgg"), "laptop", store=Store(tmp_path, tmp_path))
 
 
 # --- cost ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", NETS)
-def test_the_budget_adds_up(name: str) -> None:
+@pytest.mark.parametrize("name", COLOUR)
+def test_the_budget_adds_up(name: NetworkName) -> None:
     (spec,) = find(name).specs["paper"]
     table = budget(spec, 10).set_index("what")
-    forward = 2 * sum(layer.macs for layer in layers(NETS[name]([0])))
+    forward = 2 * sum(layer.macs for layer in layers(NETWORKS[name].build([0], 10, 1)))
     assert list(table.index) == ["dense training", "retraining", "accuracy", "FGS", "rFGS", "DeepFool", "C&W"]
     assert table.images["dense training"] == 10 * spec.dense.steps * spec.dense.batch_size
     assert table.images["retraining"] == 160 * spec.retrain.steps * spec.retrain.batch_size
@@ -140,14 +141,13 @@ def test_the_budget_adds_up(name: str) -> None:
         1 + 2 * 4 * 60 + 2,
     ]
     rates = ASSUMED[name]
-    assert (table.seconds >= table.operations / max(rates.half, rates.single) * 0.999).all()
-    assert (table.seconds >= table.bytes / rates.bandwidth * 0.999).all()
+    assert (60 * table.minutes >= table.operations / max(rates.half, rates.single) * 0.999).all()
+    assert (60 * table.minutes >= table.bytes / rates.bandwidth * 0.999).all()
 
 
 def test_the_goal_is_within_the_assumptions() -> None:
     """Both sweeps in half an hour; whether the assumptions hold only a GPU can tell."""
-    seconds = sum(budget(find(name).specs["paper"][0], 10).seconds.sum() for name in NETS)
-    assert seconds < 30 * 60
+    assert sum(budget(find(name).specs["paper"][0], 10).minutes.sum() for name in COLOUR) < 30
 
 
 def test_the_cost_of_an_unknown_attack_is_not_guessed() -> None:
@@ -155,11 +155,15 @@ def test_the_cost_of_an_unknown_attack_is_not_guessed() -> None:
         passes(Attack("CLEVER l_2"), 10)
 
 
+def pairs(table: pd.DataFrame) -> set[tuple[str, str]]:
+    return set(zip(table.experiment, table.scale, strict=True))
+
+
 def test_run_times_count_every_measurement_once(tmp_path: Path) -> None:
     """Made rows of a second each: 170 models; training_seconds is what its value says."""
     store = Store(tmp_path / "results", tmp_path / "cache")
     assert run_times(store=store).empty
-    assert ("vgg", "paper") in not_run(store=store)
+    assert ("vgg", "paper") in pairs(not_run(store=store))
     rows = [replace(r, value=5.0) if r.metric == "training_seconds" else r for r in made_rows("vgg")]
     store.add_rows("vgg", "paper", rows)
     assert run_times({"smoke": "smoke", "laptop": "laptop"}, store).empty
@@ -171,9 +175,11 @@ def test_run_times_count_every_measurement_once(tmp_path: Path) -> None:
         "training": 850.0,
         **dict.fromkeys(("no attack", "FGS", "rFGS", "DeepFool", "C&W"), 170.0),
     }
-    assert ("vgg", "paper") not in not_run(store=store)
-    assert ("resnet-32", "paper") in not_run({"paper": "paper"}, store)
-    laptop = not_run({"laptop": "laptop"}, store)
+    assert by_run(table).total.tolist() == [pytest.approx((850 + 5 * 170) / 60)]
+    assert "training 14.2" in by_run(table).minutes[0]
+    assert ("vgg", "paper") not in pairs(not_run(store=store))
+    assert ("resnet-32", "paper") in pairs(not_run({"paper": "paper"}, store))
+    laptop = pairs(not_run({"laptop": "laptop"}, store))
     assert {scale for _, scale in laptop} == {"laptop"}
     assert ("vgg", "laptop") not in laptop, "there is no such profile"
 
@@ -193,7 +199,7 @@ def test_published_rows_of_laptop_scale_are_told_from_those_of_the_paper(tmp_pat
         assert table.scale.tolist() == ["paper", "laptop"]
     assert commits(PUBLISHED, store).commit.tolist() == ["paper", "published-laptop"]
     assert commits(store=store).commit.tolist() == ["laptop", "paper"]
-    assert not {("lenet-300-100", "paper"), ("lenet-300-100", "laptop")} & set(not_run(PUBLISHED, store))
+    assert not {("lenet-300-100", "paper"), ("lenet-300-100", "laptop")} & pairs(not_run(PUBLISHED, store))
 
 
 def test_a_commit_tells_whether_it_can_be_looked_up(tmp_path: Path) -> None:
@@ -219,16 +225,3 @@ def test_every_commit_of_a_stored_row_is_in_the_history_or_said_not_to_be() -> N
     named = {commit for files in (OWN, PUBLISHED) for commit in commits(files, store).commit}
     known = {commit for commit in named if git("merge-base", "--is-ancestor", commit, "HEAD").returncode == 0}
     assert named - known == OUTSIDE
-
-
-def test_the_benchmark_prints_a_line_for_each_way(capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--device", "cpu", "--steps", "1", "--batch", "4", "--narrow", "8", "--nets", "resnet-32"]
-    assert bench(options) == 0
-    first, *lines = capsys.readouterr().out.splitlines()
-    assert first.endswith("1 steps of 4 images")
-    assert [line[10:44].strip() for line in lines[:3]] == [
-        "training, float32, as written",
-        "training, bfloat16, as written",
-        "attacks,  float32",
-    ]
-    assert lines[3].startswith("resnet-32  assumed in the budget")

@@ -11,6 +11,7 @@ from sparse_robust import metrics
 from sparse_robust.data import embedded_digits
 from sparse_robust.experiments import Store, run
 from sparse_robust.experiments.stages import arrays, build
+from sparse_robust.measurements import Subject
 from sparse_robust.measurements.clever_scores import (
     Perceptron,
     certified,
@@ -23,13 +24,13 @@ from sparse_robust.measurements.clever_scores import (
 )
 from sparse_robust.models import LeNet300100
 from sparse_robust.rng import stream
-from sparse_robust.studies.catalogue import CATALOGUE
+from sparse_robust.studies.catalogue import find
 from sparse_robust.theory import Ball, ReluNet, lipschitz_power, rivals
 from sparse_robust.theory.intervals import unit_states
 from sparse_robust.theory.lipschitz import interval_power
 from sparse_robust.theory.mask_bounds import all_paths
 
-SPEC = CATALOGUE["clever"].specs["smoke"][0]
+SPEC = find("clever").specs["smoke"][0]
 EPS = {2: 1.0, inf: 0.1}
 
 
@@ -97,7 +98,7 @@ def test_certificates_hold_and_are_zero_where_a_rival_leads(p: float) -> None:
 
 
 def measured(store: Store) -> dict[Any, float]:
-    rows = run("clever", "smoke", device="cpu", store=store, seeds=[0, 1], quiet=True)
+    rows = run(find("clever"), "smoke", device="cpu", store=store, seeds=[0, 1], quiet=True)
     return {(r.seed, r.round, r.metric, r.attack): r.value for r in rows}
 
 
@@ -108,7 +109,7 @@ def test_rows_equal_direct_calls(tmp_path: Any) -> None:
     test = arrays(SPEC, data, torch.device("cpu"))
     model = build(SPEC, [1], torch.device("cpu")).model
     path = store.checkpoint_path(SPEC.training_key, data.fingerprint, 1, 3)
-    state = store.load_checkpoint(path, build(SPEC, [1], torch.device("cpu")).split()[0])
+    state, _ = store.load_checkpoint(path, build(SPEC, [1], torch.device("cpu")).split()[0])
     model.load_state_dict({k: v[None] for k, v in state.items() if not k.startswith("mask/")})
     for attack in SPEC.attacks[:2]:
         options = dict(attack.options)
@@ -130,8 +131,11 @@ def test_rows_equal_direct_calls(tmp_path: Any) -> None:
         for gamma in ("gamma_global", "gamma_interval"):
             assert 0 < found[1, 3, gamma, attack.name] < found[1, 3, "clever", attack.name]
         wrong = (test.y_test[:n] + 1) % 10
-        zero = clever_scores(attack, model, test.x_test[:n], wrong, [1], lambda _: None)
-        assert all(zero[name][0].value == 0 for name in zero if name != "fits_kept")
+        subject = Subject(model, test.x_test[:n], wrong, [1])
+        zero = clever_scores(attack.name, p).measure(SPEC.setting, subject, options, lambda _: None)
+        assert {
+            metric: e[0].value for (metric, _), e in zero.items() if metric != "fits_kept"
+        } == dict.fromkeys(("clever", "clever_sampled", "gamma_global", "gamma_interval"), 0)
 
 
 def test_share_of_fits_kept() -> None:
