@@ -123,7 +123,7 @@ class Small(ImageClassifier):
     """A layer of each kind: what is traced thirty times in a network is traced once here."""
 
     def __init__(self, seeds: Sequence[int]) -> None:
-        super().__init__(len(seeds))
+        super().__init__()
         self.convolution, self.norm = Convolution(seeds, 3, 4, "convolution"), BatchNorm(len(seeds), 4)
         self.dropout, self.readout = Dropout(0.4, 0), ReplicaLinear(seeds, 4, 10, "readout")
 
