@@ -178,8 +178,7 @@ def proof_overview() -> Figure:
     figure, axis = plt.subplots(figsize=(7.0, 0.8 + 0.3 * len(modules)))
     places: dict[str, tuple[float, float]] = {}
     for row, module in enumerate(reversed(modules)):
-        name = re.sub(r"(\d)_(\d)", r"\1.\2", module).replace("_", " ")
-        axis.text(-0.6, row, name, ha="right", va="center", fontsize=8.5)
+        axis.text(-0.6, row, module, ha="right", va="center", fontsize=8.5)
         axis.axhline(row, color="#E3E5E8", linewidth=0.7, zorder=0)
         cells: dict[int, list[str]] = {}
         for c in statements:
@@ -193,8 +192,10 @@ def proof_overview() -> Figure:
 
 
 def _module(c: Statement) -> str:
-    """The module that holds the check of a statement."""
-    return c.check.__module__.rsplit(".", 1)[-1]
+    """The module that holds the check of a statement, below its part of the book: "theorem 3.1: paper"."""
+    _, _, below = c.check.__module__.partition(".proofs.")
+    _, *names = below.split(".")
+    return re.sub(r"(\d)_(\d)", r"\1.\2", ": ".join(names)).replace("_", " ")
 
 
 def _draw_graph(axis: Axes, statements: list[Statement], places: Mapping[str, tuple[float, float]]) -> None:
