@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from made_rows import made_rows
 from sparse_robust.studies import ledger
+from sparse_robust.studies.activation import tables
 from sparse_robust.studies.activation.claims import attackable, nearest
 from sparse_robust.studies.paper import TABLE_1
 
@@ -140,3 +142,56 @@ def test_zeros_of_the_references_are_judged_in_points(net: str) -> None:
     noted = claims(net)["zeros-dense"].judge(first)
     assert "after the first hidden layer" in noted.why
     assert "(reproduced)" in noted.why
+
+
+def test_the_lines_of_the_table_stand_beside_the_networks_that_they_were_made_from() -> None:
+    lines = tables.line_by_line(table("lenet-5"), TABLE_1["lenet-5"]).set_index("network")
+    assert list(lines.index) == ["paper", "l_1 = 0", "paper", "l_1 = 0.0001", "paper", "l_1 = 0.001"]
+    for printed, strength in zip(TABLE_1["lenet-5"], STRENGTHS, strict=False):
+        ours = lines.loc[f"l_1 = {strength:g}"]
+        for column, number in (
+            (r"$r_\infty$", printed.r_inf),
+            ("$r_2$", printed.r_2),
+            ("accuracy", printed.accuracy),
+        ):
+            assert float(ours[column].split()[0]) == pytest.approx(number.value, abs=3e-4)
+
+
+def test_means_and_changes_leave_out_what_cannot_be_attacked() -> None:
+    rows = table("lenet-5")
+    assert list(tables.means(rows).l_1) == list(STRENGTHS)
+    assert math.isinf(tables.means(rows)["$r_2$, DeepFool"].iloc[-1])
+    changes = tables.changes(rows).groupby("network", sort=False).size()
+    assert list(changes) == [4, 4, 1], "of the constant network there is only accuracy"
+    drawn = tables.curve(rows, TABLE_1["lenet-5"])
+    assert not np.isinf(drawn["mean"]).any()
+    assert list(drawn.groupby("label").size()) == [3 * len(STRENGTHS), 3 * 3]
+
+
+def test_correlations_are_those_of_the_means_where_jitter_is_small() -> None:
+    """Three strengths with zeros and robustness on a line: +1 for r_inf, -1 for r_2."""
+    share = [0.4, 0.5, 0.7, 1.0]
+    rows = table(
+        "lenet-300-100",
+        activation_sparsity=share,
+        r_inf__FGS=share,
+        r_2__DeepFool=[2.0 - s for s in share[:3]] + [math.inf],
+        r_2_squared__DeepFool=[4.0 - 2 * s for s in share[:3]] + [math.inf],
+    )
+    whole = tables.correlations(rows).set_index("networks").loc["all attackable"]
+    assert list(whole[list(tables.ROBUST)]) == pytest.approx([1, -1, -1], abs=1e-4)
+    assert whole.n == 30
+    assert tables.zeros_of_references(rows, TABLE_1["lenet-300-100"][0]).ours[0].startswith("40.0")
+
+
+def test_pruned_networks_of_nearest_sparsity_stand_below() -> None:
+    rows = table("lenet-5")
+    rows = rows.assign(sparsity=0.3 * rows.variant)
+    kinds = [*map(tuple, rows[["metric", "attack"]].drop_duplicates().to_numpy()), ("sparsity", "")]
+    shares = rows[rows.metric == "accuracy"].assign(metric="sparsity", value=lambda some: some.sparsity)
+    pruned = made_rows(
+        [0.0, 0.35, 0.85], range(2), kinds, lambda r, *key: [0.0, 0.35, 0.85][r], lambda attack: 9
+    )
+    beside = tables.beside_pruned(pd.concat([rows, shares]), pruned)
+    assert list(beside.network[1::2]) == [f"pruned, round {r}" for r in (0, 1, 1, 2)]
+    assert tables.beside_pruned(rows, pruned.iloc[:0]).empty

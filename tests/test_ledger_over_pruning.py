@@ -7,7 +7,9 @@ import pytest
 
 from sparse_robust.experiments.load import stored
 from sparse_robust.studies import ledger
+from sparse_robust.studies.over_pruning import tables
 from sparse_robust.studies.over_pruning.claims import MODELS, PAIRS, RINF_TOLERANCE, of_model, values
+from sparse_robust.studies.over_pruning.specs import OVER_PRUNING
 from sparse_robust.studies.paper import TABLE_2
 
 CLAIMS = {c.name: c for c in ledger.CLAIMS if c.experiment == "over-pruning"}
@@ -25,11 +27,12 @@ def as_printed(model: str, metric: str, attack: str) -> float:
         "accuracy": 0.98,
         "sparsity": line.sparsity,
         "parameter_sparsity": line.sparsity,
+        "failures": 0,
     }[metric]
 
 
 def table(value: Value, stderr: float = 0.005) -> pd.DataFrame:
-    kinds = [("accuracy", ""), ("sparsity", ""), ("parameter_sparsity", "")]
+    kinds = [("accuracy", ""), ("sparsity", ""), ("parameter_sparsity", ""), ("failures", "DeepFool")]
     kinds += [("r_inf", attack) for attack in ("FGS", "rFGS")]
     kinds += [(metric, attack) for metric in ("r_2", "r_2_squared") for attack in ("DeepFool", "C&W")]
     return pd.DataFrame(
@@ -40,6 +43,7 @@ def table(value: Value, stderr: float = 0.005) -> pd.DataFrame:
                 "attack": attack,
                 "value": value(model, metric, attack),
                 "stderr": stderr,
+                "n": 10_000,
             }
             for number, model in enumerate(MODELS)
             for metric, attack in kinds
@@ -138,7 +142,7 @@ def test_sparsity_and_accuracy_have_their_tolerances():
 
 def test_the_committed_rows_agree_with_table_2():
     """The proof that the attack is the paper's: r_inf to three images of 10,000, on all four models."""
-    rows = stored("over-pruning", "published")
+    rows = stored(OVER_PRUNING, "published")
     for model, ours in zip(MODELS, values(rows, "r_inf", "FGS"), strict=True):
         assert abs(round(ours - TABLE_2[model].r_inf, 6)) <= RINF_TOLERANCE, model
         assert of_model(rows, model, "r_inf", "FGS").n == 10_000
@@ -156,7 +160,7 @@ def test_the_committed_rows_agree_with_table_2():
 
 def test_the_committed_sparsities_are_counts():
     """What is left of each model, to the last weight; 98.14 % and 99.08 % are zeros."""
-    rows = stored("over-pruning", "published")
+    rows = stored(OVER_PRUNING, "published")
     for model, left in zip(MODELS, (266_200, 4_952, 430_500, 3_977), strict=True):
         row = of_model(rows, model, "sparsity")
         assert (1 - row.value) * row.n == pytest.approx(left, abs=1e-6)
@@ -167,3 +171,38 @@ def test_the_committed_sparsities_are_counts():
 def test_a_missing_row_is_said():
     with pytest.raises(KeyError, match="0 rows of 'r_2' under attack 'FGS'"):
         of_model(table(as_printed), MODELS[0], "r_2", "FGS")
+
+
+def test_tables_hold_the_numbers_that_were_made():
+    off = changed(lambda model, metric, attack, v: v + (metric == "r_inf" and model == MODELS[1]) * 0.0003)
+    rows = table(off)
+    assert list(tables.table_2(rows)["$r_2$, paper"]) == list(tables.table_2(rows)["mean $d$"])
+    assert list(tables.differing_images(rows).images) == [0, 3, 0, 0]
+    errors = tables.differences(rows).set_index(["network", "metric"]).errors
+    dense, sparse = (TABLE_2[model].r_2 for model in PAIRS["LeNet-5"])
+    assert errors["LeNet-5", "$r_2$, C&W"] == pytest.approx((sparse - dense) / (0.005 * 2**0.5))
+    changes = tables.changes_by_definition(rows)
+    assert changes.loc["mean $d$", "LeNet-5"] == pytest.approx(sparse / dense - 1)
+    assert changes.loc["root of mean $d^2$", "LeNet-5"] == pytest.approx((sparse / dense) ** 0.5 - 1)
+
+
+def test_definitions_are_told_apart_by_their_ratios():
+    """All is as printed, but for squares that are half as large again, and an accuracy of .98."""
+    found = tables.ratios_by_definition(table(as_printed))
+    expected = {
+        "mean $d$": 1,
+        "mean $d$, correct": 1 / 0.98,
+        "mean $d^2$": 1.5,
+        "mean $d^2$, correct": 1.5 / 0.98,
+    }
+    for definition, ratio in expected.items():
+        assert list(found.loc[definition]) == pytest.approx([ratio] * 4 + [1]), definition
+    assert list(tables.exponents(table(as_printed)).p) == pytest.approx([1] * 4)
+    assert list(tables.errors_of_squares(table(as_printed)).error) == pytest.approx(
+        [0.005 / (1.5 * TABLE_2[model].r_2) for model in MODELS]
+    )
+
+
+def test_printed_sparsities_are_compression_factors():
+    found = tables.sparsities(table(as_printed))
+    assert list(found["1 - 1/factor"].round(4)) == list(found.printed) == list(found.weights)

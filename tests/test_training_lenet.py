@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from contextlib import nullcontext
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from typing import Any
@@ -11,10 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sparse_robust.experiments.stages import Arrays, build, descend
 from sparse_robust.models import Backpropagation, LeNet5, LeNet300100, LinearClassifier, prunable
 from sparse_robust.pruning import dense_masks, prune_layers
 from sparse_robust.rng import stream
-from sparse_robust.training import Descent, Training, batches, cross_entropy, drop_traces, train
+from sparse_robust.studies.lenet.specs import LENET_300_100
+from sparse_robust.training import Training, batches, train
+from sparse_robust.training.descent import Descent, cross_entropy, drop_traces
 
 POLICY = Training(12, batch_size=8, lr=0.05, schedule="inv", gamma=0.1, power=0.75, weight_decay=5e-4)
 
@@ -125,10 +128,12 @@ def test_the_gradient_written_out_is_autograds() -> None:
 
 
 def test_a_lone_perceptron_has_its_gradient_written_out() -> None:
-    """But not where an objective or a view is given, or replicas are many; all come to the same."""
+    """In the experiments, on a CPU; many replicas have not, and all come to the same."""
     x, y = digits()
+    (spec,) = LENET_300_100.specs["smoke"]
+    data, spec = Arrays(x, y, x, y), replace(spec, dense=POLICY)
 
-    def trained(seeds: Sequence[int], **options: Any) -> tuple[int, Tensor]:
+    def trained(*seeds: int) -> tuple[int, Tensor]:
         calls = 0
         keep = Backpropagation.__call__
 
@@ -137,23 +142,15 @@ def test_a_lone_perceptron_has_its_gradient_written_out() -> None:
             calls += 1
             return keep(self, index)
 
-        model = LeNet300100(seeds)
-        if "objective" in options:
-            options["objective"] = cross_entropy(model, x, y)
+        population = build(spec, seeds, torch.device("cpu"))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Backpropagation, "__call__", counted)
-            train(model, dense_masks(model), x, y, POLICY, seeds=seeds, stage="round-0", **options)
-        return calls, model.readout.weight.detach()[0]
+            descend(spec, population, data, seeds, 0, lambda steps: None)
+        return calls, dict(population.model.named_parameters())["readout.weight"].detach()[0]
 
-    calls, weight = trained((2,))
-    assert calls == POLICY.steps
-    for others in (
-        trained((2,), objective=...),
-        trained((2,), view=lambda step: nullcontext()),
-        trained((2, 3)),
-    ):
-        assert others[0] == 0
-        torch.testing.assert_close(others[1], weight, rtol=1e-4, atol=1e-5)
+    (calls, weight), (others, other) = trained(2), trained(2, 3)
+    assert (calls, others) == (POLICY.steps, 0)
+    torch.testing.assert_close(other, weight, rtol=1e-4, atol=1e-5)
 
 
 def test_nesterov_needs_momentum() -> None:

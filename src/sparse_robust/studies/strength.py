@@ -1,6 +1,8 @@
 """How strong attacks are: on small networks trained in seconds, weaker and stronger attacks side by side."""
 
+import copy
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 import torch
@@ -10,7 +12,7 @@ from torch.nn import functional
 from sparse_robust import attacks
 from sparse_robust.data import embedded_digits, pixels
 from sparse_robust.experiments import Spec
-from sparse_robust.models import LeNet5, LeNet300100
+from sparse_robust.models import Classifier, prunable
 from sparse_robust.pruning import dense_masks, prune_layers
 from sparse_robust.training import Training, train
 from sparse_robust.types import LogitsFn
@@ -18,31 +20,47 @@ from sparse_robust.types import LogitsFn
 BOX = (0.0, 1.0)
 
 
-def stand_ins(
-    net: type[LeNet300100] | type[LeNet5], spec: Spec, *, dense: int, retrain: int, rounds: int
-) -> dict[str, LeNet300100 | LeNet5]:
+def stand_ins(spec: Spec, *, dense: int, retrain: int, rounds: int) -> dict[str, Classifier]:
     """A dense and a sparse network in double precision, trained in seconds on the digits of the package.
 
     Args:
-        net: which.
-        spec: how it is pruned.
+        spec: which network, and how it is pruned.
         dense: steps of training.
         retrain: steps after each pruning.
         rounds: of pruning.
     """
-    digits = embedded_digits().train
+    digits, network = embedded_digits().train, spec.network
     x = pixels(digits).flatten(1).double()
-    nets, model = {}, net([0]).double()
-    masks = dense_masks(model)
+    model = network.build([0], len(spec.classes), spec.narrow).double()
+    masks, stages = dense_masks(model), {}
     for round_ in range(rounds + 1):
         masks = prune_layers(model, masks, spec.rho) if round_ else masks
         options = Training(steps=retrain if round_ else dense, lr=0.1, schedule="linear", weight_decay=5e-4)
-        train(model, masks, x, digits.labels, options, seeds=[0], stage=f"round-{round_}")
-        if round_ in (0, rounds):
-            copy = net([0]).double()
-            copy.load_state_dict(model.state_dict())
-            nets["sparse" if round_ else "dense"] = copy.eval()
-    return nets
+        fast = network.gradients and network.gradients(model, x, digits.labels, options.batch_size)
+        stage = f"round-{round_}"
+        train(model, masks, x, digits.labels, options, seeds=[0], stage=stage, gradients=fast)
+        stages[round_] = copy.deepcopy(model)
+    return {"dense": stages[0], "sparse": stages[rounds]}
+
+
+def described(nets: Mapping[str, Any], x: Tensor, y: Tensor) -> pd.DataFrame:
+    """What small networks are like, before they are attacked.
+
+    Args:
+        nets: by name, such as show what their units do (``activations``).
+        x: [1, N, D].
+        y: [1, N].
+
+    Returns:
+        columns network, accuracy, zero weights (their number), silent (the share of units that are off at the
+        input of the output layer).
+    """
+    lines = []
+    for name, net in nets.items():
+        zeros = sum(int((weight == 0).sum()) for weight in prunable(net).values())
+        silent = (net.activations(x)[-1] == 0).double().mean()
+        lines.append((name, float((net(x).argmax(-1) == y).double().mean()), zeros, float(silent)))
+    return pd.DataFrame(lines, columns=["network", "accuracy", "zero weights", "silent"])
 
 
 def iterated(logits_fn: LogitsFn, x: Tensor, y: Tensor, *, eps: float, steps: int = 40) -> Tensor:
@@ -73,18 +91,17 @@ def linf_strength(nets: Mapping[str, LogitsFn], x: Tensor, y: Tensor, *, eps: fl
         eps: l_inf radius, pixel units.
 
     Returns:
-        by network: columns rFGS, FGS, iterated, and zero gradients, the share of images without a gradient.
+        columns network, rFGS, FGS, iterated, and zero gradients, the share of images without a gradient.
     """
     signs = attacks.random_signs([0], x.shape[1], x.shape[2:])
-    lines = {}
+    lines = []
     for name, net in nets.items():
         fgs = attacks.fast_gradient_sign(net, x, y, eps=eps, box=BOX).flipped
         rfgs = attacks.random_fast_gradient_sign(net, x, y, eps=eps, signs=signs, box=BOX).flipped
         many = net(iterated(net, x, y, eps=eps)).argmax(-1) != y
         kept = [1 - float(flipped.double().mean()) for flipped in (rfgs, fgs, many)]
-        lines[name] = [*kept, zero_gradients(net, x, y)]
-    columns = ["rFGS", "FGS", "iterated", "zero gradients"]
-    return pd.DataFrame.from_dict(lines, orient="index", columns=columns)
+        lines.append((name, *kept, zero_gradients(net, x, y)))
+    return pd.DataFrame(lines, columns=["network", "rFGS", "FGS", "iterated", "zero gradients"])
 
 
 def l2_strength(
@@ -100,9 +117,9 @@ def l2_strength(
         searches: of C&W.
 
     Returns:
-        by network, a column for each attack.
+        columns network, and one for each attack.
     """
-    lines = {}
+    lines = []
     for name, net in nets.items():
         results = {
             "DeepFool": attacks.deepfool(net, x, y),
@@ -112,5 +129,6 @@ def l2_strength(
                 net, x, y, searches=searches, steps=3 * steps
             ),
         }
-        lines[name] = {attack: float(result.radius.mean()) for attack, result in results.items()}
-    return pd.DataFrame.from_dict(lines, orient="index")
+        distances = {attack: float(result.radius.mean()) for attack, result in results.items()}
+        lines.append({"network": name} | distances)
+    return pd.DataFrame(lines)

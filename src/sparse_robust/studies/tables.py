@@ -21,8 +21,8 @@ DISTANCES: Mapping[str, Key] = {
 """Both definitions of r_2 under both l_2 attacks, by label."""
 
 METRICS: Mapping[str, Key] = {
-    **{f"r_inf {attack}": ("r_inf", attack) for attack in ("FGS", "rFGS")},
-    **{f"r_2 {label}": key for label, key in DISTANCES.items()},
+    **{rf"$r_\infty$, {attack}": ("r_inf", attack) for attack in ("FGS", "rFGS")},
+    **{f"$r_2$, {label}": key for label, key in DISTANCES.items()},
 }
 """Every robustness metric of a pruned network, by label."""
 
@@ -108,9 +108,10 @@ def descent(training: Training) -> str:
     """A training policy in a line."""
     if not training.steps:
         return "nothing is trained"
+    policy = f" (gamma {training.gamma:g}, power {training.power:g})" if training.schedule == "inv" else ""
     parts = [
         f"{training.steps} steps of {training.batch_size} images",
-        f"{training.schedule} rate {training.lr:g} to {training.rate(training.steps - 1):.4g}",
+        f"{training.schedule} rate {training.lr:g} to {training.rate(training.steps - 1):.4g}{policy}",
         f"{'Nesterov ' if training.nesterov else ''}momentum {training.momentum:g}",
         f"weight decay {training.weight_decay:g}",
     ]

@@ -1,15 +1,34 @@
 """Tables of the chapters on pruned LeNets: where attacks fail, peaks and falls, lengths of retraining."""
 
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 
+from sparse_robust.experiments import Spec
 from sparse_robust.experiments.statistics import paired, per_seed, plus_minus, summary
+from sparse_robust.models import prunable
+from sparse_robust.pruning import kept_after
 from sparse_robust.studies.courses import Course, course
 from sparse_robust.studies.paper import PaperNumber
 from sparse_robust.studies.rules import comparable, first_below, held_rounds, peak_round
-from sparse_robust.studies.tables import METRICS
+from sparse_robust.studies.tables import METRICS, Key
 
 FALLS = (0.02, 0.05, 0.1)
-"""Relative losses from the peak whose rounds are told."""
+"""Losses relative to the peak; a table names the round of each."""
+
+
+def weights_left(spec: Spec, rounds: Sequence[int]) -> pd.DataFrame:
+    """How many weights pruning leaves: columns layer, weights (their shape), and one for each round."""
+    model = spec.network.build([0], len(spec.classes), spec.narrow)
+    lines = [
+        (
+            name.removesuffix(".weight"),
+            " x ".join(map(str, weight.shape[1:])),
+            *(kept_after(weight[0].numel(), spec.rho, r) for r in rounds),
+        )
+        for name, weight in prunable(model).items()
+    ]
+    return pd.DataFrame(lines, columns=["layer", "weights", *(f"round {r}" for r in rounds)])
 
 
 def failures(rows: pd.DataFrame) -> pd.DataFrame:
@@ -34,13 +53,13 @@ def distances(rows: pd.DataFrame, printed: PaperNumber) -> pd.DataFrame:
     """r_2 of the dense networks under DeepFool by both definitions, beside a number of the paper.
 
     Returns:
-        columns definition, r_2 (text), off (relative to the paper's number).
+        columns definition, $r_2$ (text), off (relative to the paper's number).
     """
     lines = [("paper", str(printed), float("nan"))]
     for what, metric in (("mean distance", "r_2"), ("mean squared distance", "r_2_squared")):
         mean, spread = map(float, summary(rows, metric, "DeepFool").loc[0, ["mean", "spread"]])
         lines.append((f"ours, {what}", plus_minus(mean, spread), mean / printed.value - 1))
-    return pd.DataFrame(lines, columns=["definition", "r_2", "off"])
+    return pd.DataFrame(lines, columns=["definition", "$r_2$", "off"])
 
 
 def courses(rows: pd.DataFrame) -> dict[str, Course | None]:
@@ -53,18 +72,20 @@ def peaks(rows: pd.DataFrame) -> pd.DataFrame:
     """For every metric the round of its peak, that of the seeds' own, and how far it is above dense.
 
     Returns:
-        columns metric, peak, earliest, latest, and rise, low, high relative to dense, and effect (d_z).
+        columns metric, dense, peak, earliest, latest, sparsity (at the peak), and rise, low, high relative to
+        dense, and effect (d_z).
     """
+    sparsity = rows.groupby("round").sparsity.mean()
     lines = [
         (
-            *(label, c.peak, c.earliest, c.latest),
+            *(label, c.dense, c.peak, c.earliest, c.latest, sparsity[c.peak]),
             *(v / c.dense for v in (c.rise.mean, c.rise.low, c.rise.high)),
             c.rise.effect,
         )
         for label, c in courses(rows).items()
         if c is not None
     ]
-    columns = ["metric", "peak", "earliest", "latest", "rise", "low", "high", "effect"]
+    columns = ["metric", "dense", "peak", "earliest", "latest", "sparsity", "rise", "low", "high", "effect"]
     return pd.DataFrame(lines, columns=columns)
 
 
@@ -87,34 +108,68 @@ def falls(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=columns).astype(dict.fromkeys(columns[1:], "Int64"))
 
 
-def lengths(usual: pd.DataFrame, longer: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What longer retraining changes: along the path, and at the peaks, on the seeds and rounds of both.
+LENGTHS: Mapping[str, Key] = {
+    "accuracy": ("accuracy", ""),
+    **{label: key for label, key in METRICS.items() if key in (("r_inf", "FGS"), ("r_2", "DeepFool"))},
+}
+"""What the study of the length of retraining measures, by label."""
+
+
+def lengths(usual: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFrame:
+    """Means along the path after retraining of two lengths, on the seeds and rounds of both.
 
     Args:
         usual, longer: rows of two lengths, of one scale.
 
     Returns:
-        means by round, columns (metric, length); and by metric the peaks, their rises relative to dense, and
-        the largest difference between the lengths with its round. A metric whose attack failed on the dense
-        networks is missing from the second.
+        columns round, and two for each of :data:`LENGTHS`; a round in which an attack failed is missing.
     """
-    keys = {"accuracy": ("accuracy", "")} | {k: METRICS[k] for k in ("r_inf FGS", "r_2 DeepFool")}
-    columns, lines = {}, []
-    for label, key in keys.items():
-        values = comparable(per_seed(longer, *key))
-        same = comparable(per_seed(usual, *key)[values.columns])
-        both = values.index.intersection(same.index)
-        short, long = same.loc[both], values.loc[both]
-        columns[label, "usual"], columns[label, "longer"] = short.mean(axis=1), long.mean(axis=1)
-        if 0 not in both:
+    columns = {}
+    for label, key in LENGTHS.items():
+        short, long = _same(usual, longer, key)
+        columns[label], columns[f"{label}, longer"] = short.mean(axis=1), long.mean(axis=1)
+    return pd.DataFrame(columns).rename_axis("round").reset_index()
+
+
+def lengths_at_peaks(usual: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFrame:
+    """Where retraining of two lengths peaks, and where the two differ most.
+
+    Args:
+        usual, longer: rows of two lengths, of one scale.
+
+    Returns:
+        columns metric, peak, rise (relative to dense), both again for the longer one, the round of the
+        largest difference, and that difference (paired, 95 % interval). A metric whose attack failed on the
+        dense networks is missing.
+    """
+    lines = []
+    for label, key in LENGTHS.items():
+        short, long = _same(usual, longer, key)
+        if 0 not in short.index:
             continue
         tops = [(peak_round(v), v.mean(axis=1).max() / v.loc[0].mean() - 1) for v in (short, long)]
         gaps = (long - short).mean(axis=1).abs()
         worst = int(gaps.index[int(gaps.argmax())])
         change = paired(pd.DataFrame([short.loc[worst], long.loc[worst]], index=[0, 1]), 0, 1)
         lines.append((label, *tops[0], *tops[1], worst, str(change)))
-    names = ["metric", "peak", "rise", "peak, longer", "rise, longer", "round", "longer less usual"]
-    return pd.DataFrame(columns), pd.DataFrame(lines, columns=names)
+    columns = [
+        "metric",
+        "peak",
+        "rise",
+        "peak, longer",
+        "rise, longer",
+        "largest in round",
+        "longer less usual",
+    ]
+    return pd.DataFrame(lines, columns=columns)
+
+
+def _same(usual: pd.DataFrame, longer: pd.DataFrame, key: Key) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One number on the seeds and comparable rounds that both have."""
+    long = comparable(per_seed(longer, *key))
+    short = comparable(per_seed(usual, *key)[long.columns])
+    both = long.index.intersection(short.index)
+    return short.loc[both], long.loc[both]
 
 
 def masking(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,10 +1,11 @@
 """Tables of the chapter on network surgery: surgery beside progressive pruning."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
-from sparse_robust.experiments import Profile, Spec, load_rows
+from sparse_robust.experiments import Profile, Spec, load_rows, provenance
 from sparse_robust.experiments.load import complete_size, scale_of, stored
 from sparse_robust.experiments.statistics import at_sparsity, paired, per_seed, plus_minus, summary
 from sparse_robust.studies.catalogue import find
@@ -13,10 +14,9 @@ from sparse_robust.studies.tables import METRICS, Key, curves
 
 from .claims import CLOSE, deepest
 
-PANELS: dict[str, Key] = {
+PANELS: Mapping[str, Key] = {
     "accuracy": ("accuracy", ""),
-    r"$r_\infty$, FGS": ("r_inf", "FGS"),
-    r"$r_2$, DeepFool": ("r_2", "DeepFool"),
+    **{label: key for label, key in METRICS.items() if key in (("r_inf", "FGS"), ("r_2", "DeepFool"))},
 }
 """What the figures show, by title."""
 
@@ -47,6 +47,12 @@ class Comparison:
         """Whether there are rows of surgery."""
         return len(self.operated) > 0
 
+    def __str__(self) -> str:
+        """Where its numbers come from, or that there are none."""
+        if not self.is_run:
+            return f"{self.name}: not run"
+        return f"{provenance(self.operated)}; {provenance(self.pruned)}"
+
 
 def compare(name: str, pruned: str, target: float, profile: str, device: str = "cpu") -> Comparison:
     """The rows of surgery and of progressive pruning: read when published, computed otherwise.
@@ -76,11 +82,11 @@ def beside(study: Comparison) -> pd.DataFrame:
 
     Progressive pruning is followed as far as surgery goes, or to its end if there are no rows of surgery.
     """
-    operated, pruned = study.operated, study.pruned
+    pruned = study.pruned
     tables = {"progressive": pruned}
     if study.is_run:
-        reach = pruned.groupby("round").sparsity.mean() < operated.sparsity.max()
-        tables = {"surgery": operated, "progressive": pruned[pruned["round"] <= reach.sum()]}
+        reach = pruned.groupby("round").sparsity.mean() < study.operated.sparsity.max()
+        tables = {"surgery": study.operated, "progressive": pruned[pruned["round"] <= reach.sum()]}
     return pd.concat(
         curves(table, {panel: {label: key}})
         for panel, key in PANELS.items()
@@ -108,8 +114,8 @@ def at_equal_sparsities(study: Comparison) -> pd.DataFrame:
 
     Returns:
         columns metric, sparsity, surgery, progressive (mean ± spread), difference (paired, 95 % interval);
-        the last three say why not where an operation goes beyond the last round of progressive pruning, or an
-        attack fails.
+        where an operation goes beyond the last round of progressive pruning, or an attack fails, two are
+        empty and the last says so. No line if there are no rows of surgery.
     """
     sparsity = study.operated.groupby("round").sparsity.mean()
     last = study.pruned.groupby("round").sparsity.mean().max()
@@ -132,13 +138,34 @@ def reach(study: Comparison) -> pd.DataFrame:
     """How sparse surgery makes networks before their mean accuracy leaves the dense references'.
 
     Returns:
-        columns within (of dense accuracy), round, sparsity, accuracy, change, reached (the target sparsity).
+        columns within (of dense accuracy), round, sparsity, accuracy, change, target, reached (whether the
+        sparsity is the target's); no line if there are no rows of surgery.
     """
+    columns = ["within", "round", "sparsity", "accuracy", "change", "target", "reached"]
+    if not study.is_run:
+        return pd.DataFrame(columns=columns)
     accuracy = summary(study.operated, "accuracy")
     dense = accuracy["mean"].loc[0]
     lines = []
     for tolerance in (CLOSE, HELD):
         round_ = deepest(study.operated, tolerance)
         sparsity, mean = map(float, accuracy.loc[round_, ["sparsity", "mean"]])
-        lines.append((tolerance, round_, sparsity, mean, mean - dense, sparsity >= study.target))
-    return pd.DataFrame(lines, columns=["within", "round", "sparsity", "accuracy", "change", "reached"])
+        change, reached = mean - dense, sparsity >= study.target
+        lines.append((tolerance, round_, sparsity, mean, change, study.target, reached))
+    return pd.DataFrame(lines, columns=columns)
+
+
+def strengths(study: Comparison) -> pd.DataFrame:
+    """The strength c of every operation in each layer, and the share of its weights that ends as zero.
+
+    Returns:
+        columns round, c for each layer, and zeros for each layer if there are rows of surgery.
+    """
+    assert study.spec.surgery is not None
+    plan = pd.DataFrame([surgery.strengths for surgery in study.spec.surgery.surgeries])
+    table = pd.DataFrame({"round": range(1, len(plan) + 1)})
+    for k, c in enumerate(plan, 1):
+        table[f"c, layer {k}"] = plan[c]
+        if study.is_run:
+            table[f"zeros, layer {k}"] = summary(study.operated, f"sparsity_{k}")["mean"].loc[1:].to_numpy()
+    return table

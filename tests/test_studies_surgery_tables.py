@@ -8,20 +8,20 @@ import pytest
 
 from made_rows import made_rows
 from sparse_robust.studies.catalogue import find
-from sparse_robust.studies.lenet.tables import METRICS
 from sparse_robust.studies.surgery.tables import (
     PANELS,
-    Study,
+    Comparison,
+    at_equal_sparsities,
     at_equal_sparsity,
     beside,
-    print_beside,
-    print_operations,
-    print_reach,
+    reach,
+    strengths,
 )
+from sparse_robust.studies.tables import METRICS, protocol
 
 PROGRESSIVE = [1 - (2 / 3) ** round_ for round_ in range(13)]
 OPERATED = [0.0, 0.5, 0.95, 0.985]
-KEYS = {("accuracy", ""), *METRICS.values()}
+KEYS = {("accuracy", ""), *METRICS.values(), *((f"sparsity_{k}", "") for k in (1, 2, 3))}
 (SPEC,) = find("surgery").specs["laptop"]
 TELLS = dict.fromkeys(("experiment", "commit", "torch", "device", "data", "data_description"), "x")
 
@@ -45,10 +45,10 @@ def straight(sparsity: float, seed: int) -> float:
     return 0.9 + 0.01 * float(np.log1p(-sparsity)) + 0.001 * seed
 
 
-def made(ahead: float = 0.002, sparsities: list[float] = OPERATED) -> Study:
+def made(ahead: float = 0.002, sparsities: list[float] = OPERATED) -> Comparison:
     """Surgery that is ``ahead`` of progressive pruning at every sparsity but that of dense."""
     operated = rows(sparsities, lambda s, seed: straight(s, seed) + ahead * (s > 0))
-    return Study("surgery", "laptop", SPEC, operated, rows(PROGRESSIVE, straight), 0.98)
+    return Comparison("surgery", "laptop", SPEC, operated, rows(PROGRESSIVE, straight), 0.98)
 
 
 @pytest.mark.parametrize("round_", [0, 1, 2, 3])
@@ -67,14 +67,14 @@ def test_seeds_with_a_failure_on_either_side_are_left_out():
     assert list(at_equal_sparsity(study, ("r_2", "C&W"), 3).columns) == [0, 1, 3]
 
 
-def test_an_operation_beyond_progressive_pruning_has_no_counterpart(capsys: pytest.CaptureFixture[str]):
+def test_an_operation_beyond_progressive_pruning_has_no_counterpart():
     study = made(sparsities=[0.0, 0.9, 0.999])
     with pytest.raises(ValueError, match="is not between"):
         at_equal_sparsity(study, ("accuracy", ""), 2)
-    print_beside(study)
-    out = capsys.readouterr().out
-    assert out.count("beyond the last round of progressive pruning") == len(METRICS) + 1
-    assert out.count("+0.0020") >= len(METRICS) + 1
+    table = at_equal_sparsities(study)
+    beyond, within = table.sparsity > 0.99, table.sparsity.between(0.8, 0.99)
+    assert set(table[beyond].difference) == {"beyond the last round of progressive pruning"}
+    assert table[within].difference.str.startswith("+0.0020").sum() == len(METRICS) + 1
 
 
 def test_progressive_pruning_is_drawn_as_far_as_surgery_goes():
@@ -87,38 +87,49 @@ def test_progressive_pruning_is_drawn_as_far_as_surgery_goes():
     assert sorted(set(curves[curves.label == "surgery"].sparsity)) == pytest.approx(sorted(set(OPERATED)))
 
 
-def test_what_has_not_been_run_is_said_and_not_drawn(capsys: pytest.CaptureFixture[str]):
-    study = Study("surgery", "paper", SPEC, pd.DataFrame(), rows(PROGRESSIVE, straight), 0.98)
-    print_beside(study)
-    print_reach(study)
-    out = capsys.readouterr().out
-    assert out.startswith("surgery: not run")
-    assert "98 % zeros are asked for; not run" in out
+def test_what_has_not_been_run_is_said_and_not_drawn():
+    study = made()
+    study = Comparison("surgery", "paper", SPEC, study.operated.iloc[:0], study.pruned, 0.98)
+    assert str(study) == "surgery: not run"
+    assert at_equal_sparsities(study).empty
+    assert reach(study).empty
     assert set(beside(study).label) == {"progressive"}
+    assert list(strengths(study)) == ["round", "c, layer 1", "c, layer 2", "c, layer 3"]
+
+
+def test_where_rows_come_from_is_said_of_both():
+    assert str(made()).count("4 seeds, n = 1000 test images") == 2
 
 
 @pytest.mark.parametrize(
-    ("loss", "close", "held"), [(0.002, "", ""), (0.004, "not ", ""), (0.02, "not ", "not ")]
+    ("loss", "reached"), [(0.002, [True] * 2), (0.004, [False, True]), (0.02, [False] * 2)]
 )
-def test_the_sparsity_reached_depends_on_the_accuracy_lost(
-    loss: float, close: str, held: str, capsys: pytest.CaptureFixture[str]
-):
+def test_the_sparsity_reached_depends_on_the_accuracy_lost(loss: float, reached: list[bool]):
     operated = rows(OPERATED, lambda s, seed: 0.98 - loss * (s > 0.98))
-    print_reach(Study("surgery", "laptop", SPEC, operated, rows(PROGRESSIVE, straight), 0.98))
-    first, second = capsys.readouterr().out.splitlines()[1:]
-    assert first.startswith("  within 0.3 points")
-    assert first.endswith(f"98 % {close}reached")
-    assert second.endswith(f"98 % {held}reached")
+    table = reach(Comparison("surgery", "laptop", SPEC, operated, rows(PROGRESSIVE, straight), 0.98))
+    assert list(table.within) == [0.003, 0.01]
+    assert list(table.reached) == reached
+    np.testing.assert_allclose(table.sparsity, [0.985 if success else 0.95 for success in reached])
+    np.testing.assert_allclose(table.change, [-loss * success for success in reached], atol=1e-12)
 
 
-def test_the_protocol_is_the_specs(capsys: pytest.CaptureFixture[str]):
-    study = made()
-    print_operations(study)
-    out = capsys.readouterr().out
+def test_the_protocol_is_the_specs():
     assert SPEC.surgery is not None
-    assert SPEC.key in out
-    for surgery in SPEC.surgery.surgeries:
-        assert f"c = {', '.join(f'{c:g}' for c in surgery.strengths)}\n" in out
-    (without,) = find("lenet-300-100").specs["laptop"]
-    with pytest.raises(ValueError, match="no surgery"):
-        print_operations(Study("lenet-300-100", "laptop", without, study.operated, study.pruned, 0.98))
+    lines = dict(protocol(SPEC).itertuples(index=False))
+    for number, surgery in enumerate(SPEC.surgery.surgeries, 1):
+        assert lines[f"round {number}"] == f"c = {', '.join(f'{c:g}' for c in surgery.strengths)}"
+
+
+def test_strengths_stand_beside_the_zeros_that_they_lead_to():
+    (spec,) = find("surgery-lenet-5").specs["smoke"]
+    assert spec.surgery is not None
+    operated = made_rows(
+        [0.0, 0.9],
+        [0],
+        [(f"sparsity_{k}", "") for k in range(1, 5)],
+        lambda *key: key[0] * int(key[2][-1]) / 10,
+        lambda attack: 9,
+    )
+    (line,) = strengths(Comparison("surgery-lenet-5", "smoke", spec, operated, operated, 0.9)).to_numpy()
+    assert list(line[1::2]) == list(spec.surgery.surgeries[0].strengths)
+    assert list(line[2::2]) == [0.1, 0.2, 0.3, 0.4]
