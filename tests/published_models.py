@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sparse_robust.data import PUBLISHED, published
+from sparse_robust.data import PUBLISHED_MODELS, published
 from sparse_robust.models import LeNet5, LeNet300100, prunable
 from test_data_caffemodel import blob, layer
 
@@ -18,7 +18,7 @@ def fabricate(root: Path, patch: pytest.MonkeyPatch) -> None:
     """
     (root / published.FOLDER).mkdir(parents=True)
     files = {}
-    for name, file in PUBLISHED.items():
+    for name, file in PUBLISHED_MODELS.items():
         model = LeNet5([0]) if "lenet5" in name else LeNet300100([0])
         if "sparse" in name:
             for weights in prunable(model).values():
@@ -27,4 +27,4 @@ def fabricate(root: Path, patch: pytest.MonkeyPatch) -> None:
         layers = b"".join(layer(f"l{i}", *parts[i : i + 2]) for i in range(0, len(parts), 2))
         (root / published.FOLDER / f"{name}.caffemodel").write_bytes(layers)
         files[name] = replace(file, sha256=hashlib.sha256(layers).hexdigest())
-    patch.setattr(published, "PUBLISHED", files)
+    patch.setattr(published, "PUBLISHED_MODELS", files)

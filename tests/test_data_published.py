@@ -13,7 +13,7 @@ import torch
 from notebooks import ROOT
 from published_models import fabricate
 from sparse_robust.data import (
-    PUBLISHED,
+    PUBLISHED_MODELS,
     DataError,
     MissingModelError,
     fetch,
@@ -52,8 +52,8 @@ def test_a_file_in_the_data_root_is_used(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_missing_file_is_downloaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served) -> None:
     content = b"weights"
-    source = replace(PUBLISHED[NAME], sha256=hashlib.sha256(content).hexdigest())
-    monkeypatch.setattr(published, "PUBLISHED", {NAME: source})
+    source = replace(PUBLISHED_MODELS[NAME], sha256=hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr(published, "PUBLISHED_MODELS", {NAME: source})
     served[source.url] = content
     path = published_model(NAME, tmp_path)
     assert path.read_bytes() == content
@@ -62,7 +62,7 @@ def test_a_missing_file_is_downloaded_once(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_what_cannot_be_had_names_file_and_remedy(tmp_path: Path, served) -> None:
-    url = PUBLISHED[NAME].url
+    url = PUBLISHED_MODELS[NAME].url
     for reason, content in (("no answer", None), ("invalid hash", b"a page that says: not found")):
         if content is not None:
             served[url] = content
@@ -94,15 +94,15 @@ def test_an_unknown_name_lists_the_known() -> None:
 
 
 def test_every_file_is_pinned() -> None:
-    for name, file in PUBLISHED.items():
+    for name, file in PUBLISHED_MODELS.items():
         assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
         assert re.fullmatch(rf"https://[\w./-]+/[0-9a-f]{{40}}/([\w/]+/)?{name}\.caffemodel", file.url)
-    assert set(SPECS) == set(PUBLISHED)
+    assert set(SPECS) == set(PUBLISHED_MODELS)
     listed = (ROOT / "src" / "sparse_robust" / "data" / "README.md").read_text()
-    assert all(file.url in listed and file.sha256 in listed for file in PUBLISHED.values())
+    assert all(file.url in listed and file.sha256 in listed for file in PUBLISHED_MODELS.values())
 
 
-@pytest.mark.parametrize("name", list(PUBLISHED))
+@pytest.mark.parametrize("name", list(PUBLISHED_MODELS))
 def test_weights_arrive_where_they_belong(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fabricate(tmp_path, monkeypatch)
     population = stages.published(SPECS[name], (3, 4), torch.device("cpu"), tmp_path)

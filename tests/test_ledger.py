@@ -10,7 +10,7 @@ from scipy import stats
 
 from notebooks import ROOT
 from sparse_robust.experiments import Row, Spec, Store
-from sparse_robust.experiments.load import PUBLISHED, complete_size, scale_of, stored
+from sparse_robust.experiments.load import PUBLISHED_FILES, complete_size, scale_of, stored
 from sparse_robust.experiments.statistics import frame, paired, per_seed, summary
 from sparse_robust.studies import ledger
 from sparse_robust.studies.catalogue import CATALOGUE
@@ -182,7 +182,7 @@ def test_rows_of_laptop_scale_are_published_as_such_until_there_are_finished_one
     assert entry()["label"] == "not run", "what one runs at home is not published"
     assert entry("laptop")["label"] == "reproduced at laptop scale"
 
-    store.add_rows("linear-binary", PUBLISHED["laptop"], small)
+    store.add_rows("linear-binary", PUBLISHED_FILES["laptop"], small)
     assert scale_of(LINEAR_BINARY, "published", store) == "laptop"
     assert entry()["published"].startswith("99.17 ")
     assert entry()["verdict"] == "reproduced"
@@ -206,7 +206,7 @@ def test_rows_of_laptop_scale_are_published_as_such_until_there_are_finished_one
 
 def test_the_committed_rows_are_finished_and_of_the_present_specs():
     store = Store(ROOT / "book" / "results", ROOT)
-    scales = {file: scale for scale, file in PUBLISHED.items()}
+    scales = {file: scale for scale, file in PUBLISHED_FILES.items()}
     files = [path.name.removesuffix(".jsonl") for path in store.results.glob("*.jsonl")]
     committed = [file.split(".") for file in files if file.split(".")[1] not in {"smoke", "laptop"}]
     assert committed

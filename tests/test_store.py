@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sparse_robust.experiments import PROFILES, CheckpointError, Row, Store, StoreError
 from sparse_robust.experiments import store as module
-from sparse_robust.experiments.load import PUBLISHED
+from sparse_robust.experiments.load import PUBLISHED_FILES
 from sparse_robust.experiments.store import cache_folder, results_folder, write_atomically
 
 ROW = Row(
@@ -251,7 +251,7 @@ def test_published_rows_are_in_files_that_git_does_not_ignore(store: Store) -> N
         path = (Path("book/results") / store.rows_path("e", file).name).as_posix()
         return any(fnmatch(path, pattern) for pattern in patterns)
 
-    assert not any(map(ignored, PUBLISHED.values()))
+    assert not any(map(ignored, PUBLISHED_FILES.values()))
     assert ignored("laptop")
     assert ignored("smoke")
-    assert set(PROFILES) & set(PUBLISHED.values()) == {"paper"}
+    assert set(PROFILES) & set(PUBLISHED_FILES.values()) == {"paper"}

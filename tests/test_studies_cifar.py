@@ -16,7 +16,7 @@ from sparse_robust.bench.commits import OUTSIDE, commits
 from sparse_robust.bench.run_times import OWN, by_run, not_run, run_times
 from sparse_robust.data import made_images
 from sparse_robust.experiments import Attack, Experiment, Row, Spec, Store, run, runner
-from sparse_robust.experiments.load import PUBLISHED
+from sparse_robust.experiments.load import PUBLISHED_FILES
 from sparse_robust.experiments.stages import advance, arrays, build
 from sparse_robust.models import COLOUR, NETWORKS, NetworkName, prunable
 from sparse_robust.models.costs import layers
@@ -193,13 +193,15 @@ def test_published_rows_of_laptop_scale_are_told_from_those_of_the_paper(tmp_pat
         stored = replace(row, experiment="lenet-300-100", spec=spec.key, commit=file)
         store.add_rows("lenet-300-100", file, [stored, replace(stored, seed=7, spec="of another spec")])
         if file == "laptop":
-            assert commits(PUBLISHED, store).scale.tolist() == ["paper"]
-    for table in (run_times(PUBLISHED, store), commits(PUBLISHED, store)):
+            assert commits(PUBLISHED_FILES, store).scale.tolist() == ["paper"]
+    for table in (run_times(PUBLISHED_FILES, store), commits(PUBLISHED_FILES, store)):
         assert table.experiment.tolist() == ["lenet-300-100"] * 2
         assert table.scale.tolist() == ["paper", "laptop"]
-    assert commits(PUBLISHED, store).commit.tolist() == ["paper", "published-laptop"]
+    assert commits(PUBLISHED_FILES, store).commit.tolist() == ["paper", "published-laptop"]
     assert commits(store=store).commit.tolist() == ["laptop", "paper"]
-    assert not {("lenet-300-100", "paper"), ("lenet-300-100", "laptop")} & pairs(not_run(PUBLISHED, store))
+    assert not {("lenet-300-100", "paper"), ("lenet-300-100", "laptop")} & pairs(
+        not_run(PUBLISHED_FILES, store)
+    )
 
 
 def test_a_commit_tells_whether_it_can_be_looked_up(tmp_path: Path) -> None:
@@ -222,6 +224,6 @@ def test_every_commit_of_a_stored_row_is_in_the_history_or_said_not_to_be() -> N
     if git("rev-parse", "--is-shallow-repository").stdout.strip() != "false":
         pytest.skip("not a clone with its whole history")
     store = Store(ROOT / "book" / "results", ROOT)
-    named = {commit for files in (OWN, PUBLISHED) for commit in commits(files, store).commit}
+    named = {commit for files in (OWN, PUBLISHED_FILES) for commit in commits(files, store).commit}
     known = {commit for commit in named if git("merge-base", "--is-ancestor", commit, "HEAD").returncode == 0}
     assert named - known == OUTSIDE

@@ -23,5 +23,3 @@ side effects; replica r of the output depends on replica r of the model alone.
 
 Box = tuple[float, float] | None
 """The range ``(low, high)`` that every input coordinate must stay in; None means no constraint."""
-
-__all__ = ["Box", "LogitsFn"]

@@ -20,7 +20,7 @@ TRAINING = "training_seconds"
 
 OWN: Mapping[Profile, str] = {profile: profile for profile in PROFILES}
 """The user's own files of rows, by the scale of their specs; the published ones are
-:data:`~.load.PUBLISHED`."""
+:data:`~.load.PUBLISHED_FILES`."""
 
 
 def measured(rows: list[Row]) -> pd.DataFrame:

@@ -86,6 +86,3 @@ def _cell(value: object, form: str) -> str:
 def _text(value: str) -> str:
     """Text for a cell: what is not math must not end the cell, begin math or be taken for emphasis."""
     return value.replace("|", r"\|").replace("\n", " ")
-
-
-__all__ = ["load_rows", "show", "state", "table", "verify"]

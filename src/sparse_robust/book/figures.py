@@ -229,14 +229,3 @@ def _finished(figure: Figure, axis: Axes) -> Figure:
     figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 4))
     plt.close(figure)
     return figure
-
-
-__all__ = [
-    "PALETTE",
-    "activation_curves",
-    "proof_graph",
-    "proof_overview",
-    "sparsity_curves",
-    "style",
-    "to_svg",
-]

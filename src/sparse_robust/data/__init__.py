@@ -5,11 +5,11 @@ from .cifar import MissingDataError, describe_cifar10, load_cifar10
 from .dataset import DataError, Dataset, Split, fingerprint, pixels, select_classes
 from .made import made_images
 from .mnist import data_root, describe, load_mnist
-from .published import PUBLISHED, MissingModelError, published_model
+from .published import PUBLISHED_MODELS, MissingModelError, published_model
 from .sample import draw_sample, embedded_digits
 
 __all__ = [
-    "PUBLISHED",
+    "PUBLISHED_MODELS",
     "CaffeLayer",
     "DataError",
     "Dataset",

@@ -188,18 +188,3 @@ def describe_cifar10(root: Path | str | None = None) -> str:
 
 
 _LOG = logging.getLogger(__name__)
-
-__all__ = [
-    "BATCHES",
-    "CHANNEL_SUMS",
-    "CIFAR10",
-    "KNOWN",
-    "ORIGINAL",
-    "RECODED",
-    "UNKNOWN",
-    "MissingDataError",
-    "describe_cifar10",
-    "load_cifar10",
-    "provenance",
-    "read_batches",
-]

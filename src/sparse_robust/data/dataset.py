@@ -102,6 +102,3 @@ def select_classes(dataset: Dataset, classes: Sequence[int]) -> Dataset:
         fingerprint=fingerprint(train, test),
         source=dataset.source,
     )
-
-
-__all__ = ["DataError", "Dataset", "Split", "data_error", "fingerprint", "pixels", "select_classes"]

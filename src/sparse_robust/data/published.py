@@ -46,7 +46,7 @@ class PublishedFile:
         return f"{REPOSITORY}/{self.place}"
 
 
-PUBLISHED: Mapping[str, PublishedFile] = {
+PUBLISHED_MODELS: Mapping[str, PublishedFile] = {
     "caffe_lenet300100_original": PublishedFile(
         "722cf114bc0020344e80446f647d1ae411ce6eab/models/lenet300100/caffe_lenet300100_original.caffemodel",
         "8817d098d5d4eed203a88292f9ffb9d02e66669a075cd210f82f1410659159bd",
@@ -71,7 +71,7 @@ def published_model(name: str, root: Path | str | None = None) -> Path:
     """The checked file of a published model, from the data root or else downloaded into it.
 
     Args:
-        name: a key of ``PUBLISHED``.
+        name: a key of ``PUBLISHED_MODELS``.
         root: the data root (see :func:`~.mnist.data_root`).
 
     Raises:
@@ -79,9 +79,9 @@ def published_model(name: str, root: Path | str | None = None) -> Path:
         MissingModelError: if the file is not there and cannot be downloaded; says where to get it.
         DataError: if the file that is there is truncated or altered.
     """
-    if name not in PUBLISHED:
-        raise KeyError(f"no published model {name!r}; known: {', '.join(PUBLISHED)}")
-    source = PUBLISHED[name]
+    if name not in PUBLISHED_MODELS:
+        raise KeyError(f"no published model {name!r}; known: {', '.join(PUBLISHED_MODELS)}")
+    source = PUBLISHED_MODELS[name]
     path = data_root(root) / FOLDER / f"{name}.caffemodel"
     if not path.exists():
         try:
@@ -104,6 +104,3 @@ def published_model(name: str, root: Path | str | None = None) -> Path:
             remedy="Delete it, then it is downloaded again.",
         )
     return path
-
-
-__all__ = ["PUBLISHED", "MissingModelError", "PublishedFile", "published_model"]

@@ -57,6 +57,3 @@ def _spaced(labels: Tensor, label: int, count: int) -> Tensor:
     if len(where) < count:
         raise ValueError(f"split has {len(where)} images of digit {label}, {count} are to be drawn")
     return where[torch.arange(count) * len(where) // count]
-
-
-__all__ = ["SAMPLE", "SAMPLE_FILE", "draw_sample", "embedded_digits"]

@@ -9,7 +9,7 @@ from .runner import run
 from .statistics import frame
 from .store import Store
 
-PUBLISHED: Mapping[Profile, str] = {"paper": "paper", "laptop": "published-laptop"}
+PUBLISHED_FILES: Mapping[Profile, str] = {"paper": "paper", "laptop": "published-laptop"}
 """Which stored rows are published, by the scale of their specs.
 
 What nobody has run at the paper's scale yet may be published at laptop scale, in a file of its own: a copy of
@@ -45,9 +45,9 @@ def scale_of(experiment: Experiment, profile: str, store: Store | None = None) -
     if profile != "published":
         return find_profile(profile)
     store = store or Store.default()
-    if not store.rows_path(experiment.name, PUBLISHED["laptop"]).exists():
+    if not store.rows_path(experiment.name, PUBLISHED_FILES["laptop"]).exists():
         return "paper"
-    table = _read(experiment, "paper", PUBLISHED["paper"], store)
+    table = _read(experiment, "paper", PUBLISHED_FILES["paper"], store)
     finished = not table.empty and len(table) >= complete_size(table, experiment, "paper")
     return "paper" if finished else "laptop"
 
@@ -69,7 +69,7 @@ def stored(
     """
     store = store or Store.default()
     scale = scale or scale_of(experiment, profile, store)
-    return _read(experiment, scale, PUBLISHED[scale] if profile == "published" else scale, store)
+    return _read(experiment, scale, PUBLISHED_FILES[scale] if profile == "published" else scale, store)
 
 
 def _read(experiment: Experiment, scale: Profile, file: str, store: Store) -> pd.DataFrame:

@@ -71,8 +71,8 @@ class Spec:
         eps: l_infinity radius of FGS and rFGS, pixel units (paper, section 4.1).
         test_examples: how many test examples are attacked, the first ones; None for all.
         measure_every: measure after every so many rounds only, from round 0 on.
-        weights: a published model (:data:`~sparse_robust.data.PUBLISHED`) to take as it is after round 0,
-            instead of training dense references; every seed has the same.
+        weights: a published model (:data:`~sparse_robust.data.PUBLISHED_MODELS`) to take as it is after
+            round 0, instead of training dense references; every seed has the same.
         surgery: operations that take the place of pruning and retraining, one for each round.
         dense_ends: keep the first and the last layer dense (paper, section 4.2, on CIFAR-10).
         narrow: divides the channels of the networks for images in colour, for tests.

@@ -101,7 +101,7 @@ class Store:
                 ) from None
 
     def rows_path(self, experiment: str, profile: str) -> Path:
-        """The file of one experiment's rows; :data:`.statistics.PUBLISHED` says which are published."""
+        """The file of one experiment's rows; :data:`.load.PUBLISHED_FILES` says which are published."""
         return self.results / f"{experiment}.{profile}.jsonl"
 
     def rows(self, experiment: str, profile: str) -> list[Row]:

@@ -31,7 +31,7 @@ from .contract import Measurement, Options, Progress, Setting, Subject, Values
 NORMS = {"CLEVER l_2": 2.0, "CLEVER l_inf": inf}
 """p of each measurement."""
 
-METRICS = ("clever", "clever_sampled", "fits_kept", "gamma_global", "gamma_interval")
+CLEVER_METRICS = ("clever", "clever_sampled", "fits_kept", "gamma_global", "gamma_interval")
 
 LEVEL = 0.05
 """A fit is rejected where the p-value of its Kolmogorov-Smirnov statistic is below."""
@@ -112,7 +112,7 @@ def interval_constants(net: Perceptron, label: int, ball: Ball, q: float) -> lis
 
 
 def clever_scores(name: str, p: float) -> Measurement:
-    """Every number of :data:`METRICS`: means over all inputs, misclassified ones counting 0.
+    """Every number of :data:`CLEVER_METRICS`: means over all inputs, misclassified ones counting 0.
 
     - clever: the score;
     - clever_sampled: the same with the largest sampled gradient norm in the place of the fitted end point;
@@ -161,7 +161,7 @@ def clever_scores(name: str, p: float) -> Measurement:
         }
         return {(metric, name): metrics.estimate(scores) for metric, scores in values.items()}
 
-    return Measurement(lambda setting: [(metric, name) for metric in METRICS], measure)
+    return Measurement(lambda setting: [(metric, name) for metric in CLEVER_METRICS], measure)
 
 
 def sampled_score(result: CleverResult, radius: float) -> Tensor:

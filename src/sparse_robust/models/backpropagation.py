@@ -54,6 +54,3 @@ class Backpropagation:
                 error = torch.mm(error, self._layers[k][0], out=self._errors[k - 1])
                 error.mul_(inputs[k].sign_())  # the slope of ReLU, 0 or 1
         return self._gradients
-
-
-__all__ = ["Backpropagation"]

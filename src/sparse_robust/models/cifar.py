@@ -158,6 +158,3 @@ class ResNet32(ImageClassifier):
             maps = block(maps)
         logits: Tensor = self.readout(torch.stack([z.mean((2, 3)) for z in maps]))
         return logits
-
-
-__all__ = ["DEVIATION", "MEAN", "Block", "ImageClassifier", "ResNet32", "VGGLike"]

@@ -95,6 +95,3 @@ class Dropout(nn.Module):
             uniform = hashed(key + self.number, z.numel()).view(z.shape)
             dropped.append(z * ((uniform >= self.rate) / (1 - self.rate)).to(z.dtype))
         return dropped
-
-
-__all__ = ["BatchNorm", "Convolution", "Dropout", "Maps"]

@@ -32,6 +32,3 @@ def linear_discriminant(x: Tensor, y: Tensor, classes: int, *, ridge: float) -> 
     within = centred.mT @ centred / len(x) + ridge * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
     weight = torch.linalg.solve(within, means.mT).mT
     return weight, -(weight * means).sum(1) / 2
-
-
-__all__ = ["linear_discriminant"]

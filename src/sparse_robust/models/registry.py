@@ -78,6 +78,3 @@ COLOUR: tuple[NetworkName, ...] = tuple(name for name in get_args(NetworkName) i
 def prunable(model: nn.Module) -> dict[str, Tensor]:
     """The weights by parameter name, each [R, ...]; biases are never pruned (paper, section 4.1)."""
     return {name: p for name, p in model.named_parameters() if name.endswith("weight")}
-
-
-__all__ = ["COLOUR", "NETWORKS", "Classifier", "Gradients", "Network", "NetworkName", "prunable"]

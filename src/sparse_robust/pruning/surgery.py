@@ -137,6 +137,3 @@ class Operation:
         for name, weight in self.weights.items():
             weight.data = torch.where(self.masks[name], weight.data, 0)
         return self.masks
-
-
-__all__ = ["Operation", "Surgery", "calendar", "cut_and_splice", "thresholds"]

@@ -121,5 +121,3 @@ TABLE_2: Mapping[str, PaperModel] = {
     "caffe_lenet5_sparse": PaperModel(0.6791, 1.7383, 0.9907),
 }
 """By the name of the published model."""
-
-__all__ = ["PAPER", "TABLE_1", "TABLE_2", "TABLE_2_SOURCE", "PaperModel", "PaperNetwork", "PaperNumber"]

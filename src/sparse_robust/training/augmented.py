@@ -152,6 +152,3 @@ def objective(
         return result
 
     return value
-
-
-__all__ = ["batch_loss", "compiled_loss", "draws", "moved", "objective", "reflected"]

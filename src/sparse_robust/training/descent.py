@@ -250,15 +250,3 @@ def gradient(parameter: Tensor) -> Tensor:
     """The gradient that the backward pass has left on a parameter."""
     assert parameter.grad is not None
     return parameter.grad
-
-
-__all__ = [
-    "Descent",
-    "Training",
-    "batches",
-    "by_autograd",
-    "cross_entropy",
-    "drop_traces",
-    "gradient",
-    "train",
-]

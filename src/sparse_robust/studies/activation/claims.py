@@ -34,7 +34,7 @@ ZEROS_TOLERANCE = 0.01
 
 UNATTACKED = Finding("", "not reproduced", "DeepFool fails on some image of every regularised network")
 
-METRICS = {
+TABLE_1_METRICS = {
     "r_inf (FGS)": ("r_inf", "FGS"),
     "r_2 (mean distance)": ("r_2", "DeepFool"),
     "r_2 (mean squared distance)": ("r_2_squared", "DeepFool"),
@@ -57,7 +57,7 @@ def attackable(table: pd.DataFrame) -> list[int]:
     Under the strongest penalties all units are silent, on every image or on some: there the network is flat
     and no attack that follows gradients gets away. It has no finite r_2 and stands for no line of the table.
     """
-    return list(comparable(per_seed(by_strength(table), *METRICS["r_2 (mean distance)"])).index)
+    return list(comparable(per_seed(by_strength(table), *TABLE_1_METRICS["r_2 (mean distance)"])).index)
 
 
 def nearest(table: pd.DataFrame, line: PaperNetwork, layer: str = "activation_sparsity") -> int | None:
@@ -117,7 +117,7 @@ def rises_then_falls(table: pd.DataFrame) -> Finding:
     """With accuracy held, both metrics are above the references at their peak, and fall from there."""
     rows = by_strength(table[table.variant.isin(attackable(table))])
     held, numbers, reasons, verdicts = held_rounds(rows), [], [], []
-    for name, (metric, attack) in METRICS.items():
+    for name, (metric, attack) in TABLE_1_METRICS.items():
         c = course(per_seed(rows, metric, attack), held)
         if c is None:
             return Finding("", "not reproduced", f"no regularised network with accuracy held for {name}")
@@ -134,7 +134,7 @@ def falls_below(line: PaperNetwork) -> Judge:
         variant, rows = nearest(table, line), by_strength(table)
         if variant is None:
             return UNATTACKED
-        changes = {name: paired(per_seed(rows, *key), 0, variant) for name, key in METRICS.items()}
+        changes = {name: paired(per_seed(rows, *key), 0, variant) for name, key in TABLE_1_METRICS.items()}
         why = "; ".join(f"{name} {describe(change)}" for name, change in changes.items())
         return Finding(
             f"at {named(table, variant)}", combine([judge_change(c, -1) for c in changes.values()]), why

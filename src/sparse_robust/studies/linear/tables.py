@@ -27,7 +27,8 @@ def training(rows: pd.DataFrame) -> pd.DataFrame:
         schedule, steps, decay = part.iloc[0][["schedule", "steps", "weight_decay"]]
         accuracy, distance = summary(part, "accuracy").loc[0], summary(part, "r_2", "exact").loc[0]
         percent = f"{100 * accuracy['mean']:.2f} ± {100 * accuracy.spread:.2f}"
-        lines.append((schedule, steps, f"{decay:g}", percent, plus_minus(distance["mean"], distance.spread)))
+        r_2 = plus_minus(*distance[["mean", "spread"]].astype(float))
+        lines.append((schedule, steps, f"{decay:g}", percent, r_2))
     columns = ["learning rate", "steps", "weight decay", "accuracy, %", "$r_2$, exact"]
     return pd.DataFrame(lines, columns=columns)
 

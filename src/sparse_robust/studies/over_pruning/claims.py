@@ -214,5 +214,3 @@ CLAIMS: tuple[EmpiricalClaim, ...] = (
         differences({"LeNet-300-100": -1, "LeNet-5": -1}, list(DISTANCES), L2),
     ),
 )
-
-__all__ = ["CLAIMS", "EXPERIMENT", "MODELS", "PAIRS", "of_model", "ratios", "values"]

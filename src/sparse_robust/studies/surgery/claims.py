@@ -122,5 +122,3 @@ CLAIMS: tuple[EmpiricalClaim, ...] = (
     *_claims("surgery", "LeNet-300-100", "caffe_lenet300100", 0.98),
     *_claims("surgery-lenet-5", "LeNet-5", "caffe_lenet5", 0.99),
 )
-
-__all__ = ["CLAIMS", "CLOSE", "at_the_deepest", "deepest", "stays_competitive"]
