@@ -497,6 +497,28 @@ def test_a_failed_attack_is_stored_as_such(tiny: Dataset, store: Store) -> None:
     assert '"metric":"r_2","attack":"C&W","value":null' in store.rows_path("tiny", "smoke").read_text()
 
 
+def test_a_number_that_somebody_else_has_overwritten_is_missed(
+    tiny: Dataset, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that puts back the file as it was, without asking for the lock."""
+    add, before = Store.add_rows, b""
+
+    def overwritten(self: Store, name: str, profile: str, rows: Iterable[Row]) -> None:
+        nonlocal before
+        path = self.rows_path(name, profile)
+        add(self, name, profile, rows)
+        if not before:
+            before = path.read_bytes()
+        elif len(self.rows(name, profile)) > 60:
+            path.write_bytes(before)
+
+    monkeypatch.setattr(Store, "add_rows", overwritten)
+    with pytest.raises(StoreError, match=r"tiny\.smoke\.jsonl: \d+ numbers that were computed are not there"):
+        go(store)
+    monkeypatch.setattr(Store, "add_rows", add)
+    go(store)  # the remedy that the message gives
+
+
 def test_nothing_is_computed_that_cannot_be_stored(
     tiny: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from .machine import choose_device, code_version, device_name
 from .rows import Row
 from .spec import Attack, Spec
 from .stages import Arrays, Population, advance, arrays, build, join, load, published
-from .store import Store
+from .store import Store, StoreError
 
 
 class Run:
@@ -51,7 +51,11 @@ class Run:
         }
 
     def __call__(self) -> None:
-        """Compute and store what is missing, one round at a time."""
+        """Compute and store what is missing, one round at a time.
+
+        Raises:
+            StoreError: if a number that was computed is not there in the end.
+        """
         if not self.seeds:
             return
         self.store.prepare()
@@ -68,6 +72,14 @@ class Run:
                         len(data.y_test[: attack.examples]), f"round {round_}, {attack.name}"
                     ) as bar:
                         self.measure(round_, population, data, MEASUREMENTS[attack.name], bar.update, attack)
+
+        self.have = {row.identity for row in self.store.rows(self.experiment.name, self.profile)}
+        if lost := sum(len(self.missing([s], r)) for s in self.seeds for r in self.spec.measured):
+            path = self.store.rows_path(self.experiment.name, self.profile)
+            raise StoreError(
+                f"{path}: {lost} numbers that were computed are not there: another program writes this file"
+                " without asking for its lock. Stop it, and run this again"
+            )
 
     def bar(self, total: int, what: str) -> tqdm:
         """A progress bar that says which experiment, round and stage is running."""
