@@ -96,7 +96,7 @@ def intervals(steps: int) -> Iterator[int]:
     """
     before, share, width = 0, 0.22, 0.22
     while before < steps:
-        until = min(ceil(share * steps), steps)
+        until = min(ceil(round(share * steps, 9)), steps)  # .41 * 100 is a little more than 41
         if until > before:
             yield until - before
         before, width = until, max(width - 0.03, 0.06)
