@@ -6,7 +6,7 @@ from torch import Tensor
 from sparse_robust.types import Box, LogitsFn
 
 from .contract import Active, AttackResult, as_replicas, clip, spread, validate
-from .fgs import loss_gradient
+from .fgs import logits_and_loss_gradient
 
 
 def projected_gradient_descent(
@@ -52,10 +52,10 @@ def projected_gradient_descent(
                 break
             active = Active(todo)
             z, start, label = active.take(at), active.take(x), active.take(y)
-            z = project(z + size * loss_gradient(logits_fn, z, label).sign(), start, eps, box)
-            active.put(z, at)
-            with torch.no_grad():
-                held = logits_fn(z).argmax(-1) == label
+            logits, gradient = logits_and_loss_gradient(logits_fn, z, label)
+            held = logits.argmax(-1) == label  # what is misclassified stays where it is
+            stepped = project(z + size * gradient.sign(), start, eps, box)
+            active.put(torch.where(spread(held, z), stepped, z), at)
             todo = active.still(held)
         return at
 
