@@ -9,9 +9,12 @@ from torch import Tensor, nn
 
 from sparse_robust.attacks import (
     AttackResult,
+    adaptive_projected_gradient_descent,
     carlini_wagner,
     deepfool,
     fast_gradient_sign,
+    minimal_l2,
+    projected_gradient_descent,
     random_fast_gradient_sign,
     random_signs,
 )
@@ -32,13 +35,32 @@ def cw(f: LogitsFn, x: Tensor, y: Tensor, _: Tensor, box: Box) -> AttackResult:
     return carlini_wagner(f, x, y, steps=16, searches=3, box=box or (-1.0, 2.0))
 
 
+def pgd(f: LogitsFn, x: Tensor, y: Tensor, signs: Tensor, box: Box) -> AttackResult:
+    return projected_gradient_descent(f, x, y, eps=0.3, steps=7, noise=0.1 * signs.to(x.dtype), box=box)
+
+
+def apgd(f: LogitsFn, x: Tensor, y: Tensor, signs: Tensor, box: Box) -> AttackResult:
+    noise = 0.1 * signs.to(x.dtype)
+    return adaptive_projected_gradient_descent(f, x, y, eps=0.3, steps=12, noise=noise, box=box)
+
+
+def minimal(f: LogitsFn, x: Tensor, y: Tensor, _: Tensor, box: Box) -> AttackResult:
+    """Images of its own: by itself it looks for other classes among the other examples."""
+    images = torch.rand((20, *SHAPE), generator=stream(0, "images"), dtype=torch.float64)
+    return minimal_l2(f, x, y, images=images.to(x.dtype), box=box)
+
+
 ATTACKS: dict[str, Attack] = {
     "FGS": lambda f, x, y, _, box: fast_gradient_sign(f, x, y, eps=0.3, box=box),
     "rFGS": rfgs,
+    "PGD": pgd,
+    "APGD": apgd,
     "DeepFool": lambda f, x, y, _, box: deepfool(f, x, y, box=box),
+    "minimal": minimal,
     "C&W": cw,
 }
-MINIMAL_NORM = ("DeepFool", "C&W")
+MINIMAL_NORM = ("DeepFool", "minimal", "C&W")
+STOP_WHEN_FLIPPED = ("PGD", "APGD", *MINIMAL_NORM)
 every_attack = pytest.mark.parametrize("name", ATTACKS)
 
 
@@ -179,7 +201,7 @@ def test_examples_do_not_affect_each_other(name: str, kind: str) -> None:
         )
 
 
-@pytest.mark.parametrize("name", MINIMAL_NORM)
+@pytest.mark.parametrize("name", STOP_WHEN_FLIPPED)
 @every_model
 def test_misclassified_inputs_come_back_as_they_are(name: str, kind: str) -> None:
     model, x, y, signs = problem(kind)

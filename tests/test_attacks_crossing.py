@@ -7,9 +7,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sparse_robust.attacks import deepfool
-from sparse_robust.attacks.deepfool import nearest_crossing
+from sparse_robust.attacks.linear_model import nearest_crossing
 from sparse_robust.attacks.projection import cross
 from sparse_robust.rng import stream
+from sparse_robust.types import LogitsFn
+
+
+def affine(logits: Tensor, jacobian: Tensor, x: Tensor) -> LogitsFn:
+    """A model of its own for each example, with logits [R, N, K] and gradients [R, N, K, D] at ``x``."""
+    return lambda z: logits + (jacobian @ (z - x).unsqueeze(-1)).squeeze(-1)
 
 
 @pytest.mark.parametrize("box", [None, (0.0, 1.0)])
@@ -27,7 +33,8 @@ def test_equals_the_best_of_all_classes(box: tuple[float, float] | None, seed: i
     logits, jacobian = scale * normal(classes), normal(classes, inputs)
     jacobian[0, 0, 1] = jacobian[0, 0, 0]  # a class that cannot be reached from class 0
     y = logits.argmax(-1)
-    found = nearest_crossing(logits, jacobian, x, y, box)
+    logits_fn = affine(logits, jacobian, x)
+    found = nearest_crossing(logits_fn, x, y, box)
     for r in range(replicas):
         for n in range(examples):
             own = int(y[r, n])
@@ -39,6 +46,9 @@ def test_equals_the_best_of_all_classes(box: tuple[float, float] | None, seed: i
                 assert not bool(found[r, n].isfinite().all())
             else:
                 torch.testing.assert_close(found[r, n], steps[lengths.argmin()], rtol=1e-9, atol=1e-12)
+    few = nearest_crossing(logits_fn, x, y, box, enough=1)
+    assert torch.equal(few.isfinite(), found.isfinite())  # goes on to other classes where the first is no way
+    assert bool((few.norm(dim=-1) >= found.norm(dim=-1) * (1 - 1e-12)).all())
 
 
 def test_the_whole_batch_judges() -> None:
@@ -56,7 +66,7 @@ def test_the_whole_batch_judges() -> None:
 
 
 def test_without_any_gradient_there_is_no_step() -> None:
-    logits, y = torch.tensor([[[2.0, 1.0]]]), torch.tensor([[0]])
+    x, y = torch.full((1, 1, 3), 0.5), torch.tensor([[0]])
+    logits_fn = affine(torch.tensor([[[2.0, 1.0]]]), torch.ones(1, 1, 2, 3), x)
     for box in (None, (0.0, 1.0)):
-        step = nearest_crossing(logits, torch.ones(1, 1, 2, 3), torch.full((1, 1, 3), 0.5), y, box)
-        assert bool(step.isposinf().all())
+        assert bool(nearest_crossing(logits_fn, x, y, box).isposinf().all())

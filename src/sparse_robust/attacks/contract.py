@@ -90,8 +90,13 @@ def as_replicas(
     """Run ``search`` on [R, N, *D], with R = 1 for a lone model, and judge what it returns."""
     if y.ndim == 2:
         return conclude(logits_fn, x, y, search(logits_fn, x, y))
-    x_adv = search(lambda z: logits_fn(z.squeeze(0)).unsqueeze(0), x.unsqueeze(0), y.unsqueeze(0))
+    x_adv = search(one_replica(logits_fn), x.unsqueeze(0), y.unsqueeze(0))
     return conclude(logits_fn, x, y, x_adv.squeeze(0))
+
+
+def one_replica(logits_fn: LogitsFn) -> LogitsFn:
+    """The logits [N, *D] -> [N, K] of a lone model as those of replicas, [1, N, *D] -> [1, N, K]."""
+    return lambda z: logits_fn(z.squeeze(0)).unsqueeze(0)
 
 
 class Active:
@@ -103,6 +108,7 @@ class Active:
 
     def __init__(self, todo: Tensor) -> None:
         """``todo`` bool [R, N]."""
+        self.shape = todo.shape
         width = int(todo.sum(1).amax())
         self.index = (~todo).to(torch.uint8).argsort(dim=1, stable=True)[:, :width]  # [R, width]
         self.todo = todo.gather(1, self.index)
@@ -120,3 +126,9 @@ class Active:
         index = spread(self.index, values).expand_as(values)
         kept = into.gather(1, index)
         into.scatter_(1, index, torch.where(spread(self.todo, values), values, kept))
+
+    def still(self, held: Tensor) -> Tensor:
+        """What is left to do: bool [R, N], true for the open examples with ``held`` [R, width]."""
+        todo = torch.zeros(self.shape, dtype=torch.bool, device=held.device)
+        self.put(held, todo)
+        return todo

@@ -5,57 +5,45 @@ from torch import Tensor
 
 from sparse_robust.types import Box, LogitsFn
 
+from .boundary import Course, approach
 from .contract import Active, AttackResult, as_replicas, clip, spread, validate
-from .projection import cross
+from .linear_model import nearest_crossing
 
-ULPS = 16
-"""Nearer to a boundary than so many rounding errors of the logits, an example counts as that far away: a
-step from a tie would otherwise have length 0, and one shorter than the last bit of a pixel goes nowhere."""
+CLASSES = 3
+"""In a box, how many of the leading other classes each linearisation tries."""
 
-
-def logits_and_jacobian(logits_fn: LogitsFn, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits [R, N, K] and the gradient of each with respect to its input, [R, N, K, D]."""
-    with torch.enable_grad():
-        z = x.detach().clone().requires_grad_()
-        logits = logits_fn(z)
-        rows = [
-            torch.autograd.grad(logits[..., k].sum(), z, retain_graph=True)[0].flatten(2)
-            for k in range(logits.shape[-1])
-        ]
-    return logits.detach(), torch.stack(rows, 2)
+POLISH = Course(6, rates=(0.3, 0.1), aims=(0.05, 0.01))
+"""In a box, the walk along the boundary that follows the last linearisation."""
 
 
-def nearest_crossing(logits: Tensor, jacobian: Tensor, x: Tensor, y: Tensor, box: Box) -> Tensor:
-    """The shortest step [R, N, D] that reaches a boundary of class y in the linearised model.
-
-    A class whose gradient does not differ from that of y cannot be reached and is passed over. Where none
-    can be reached the step is not finite. It is never shorter than rounding allows to see: from a tie it
-    leads ``ULPS`` rounding errors across.
-
-    Classes are tried in the order of their distances without a box, which a box can only lengthen, until
-    none that is left could be nearer; without a box that is the first.
-    """
-    own = y.unsqueeze(-1)
-    gap = logits.gather(-1, own) - logits  # [R, N, K], by how much y leads each class
-    normal = jacobian - jacobian.gather(2, spread(own, jacobian).expand(-1, -1, 1, jacobian.shape[-1]))
-    slope = normal.norm(dim=-1)
-    flat = x.flatten(2)
-    rounding = logits.abs().amax(-1, keepdim=True) + slope * flat.norm(dim=-1, keepdim=True)
-    kind = torch.finfo(gap.dtype)
-    gap = gap.maximum(ULPS * kind.eps * rounding).clamp_min(kind.tiny)
-    least = (gap / slope).nan_to_num(torch.inf, torch.inf).scatter(-1, own, torch.inf)
-    least, order = least.sort(-1)
-    step, length = torch.full_like(flat, torch.inf), torch.full_like(gap[..., 0], torch.inf)
-    for rank in range(gap.shape[-1]):
-        if not (least[..., rank] < length).any():
-            break
-        chosen = order[..., rank : rank + 1]
-        towards = normal.gather(2, spread(chosen, normal).expand(-1, -1, 1, normal.shape[-1])).squeeze(2)
-        delta = cross(flat, towards, gap.gather(-1, chosen).squeeze(-1), box)
-        reach = delta.norm(dim=-1).nan_to_num(torch.inf, torch.inf)
-        nearer = (reach < length) & least[..., rank].isfinite()
-        step, length = torch.where(spread(nearer, step), delta, step), torch.where(nearer, reach, length)
-    return step
+def leave_class(
+    logits_fn: LogitsFn, x: Tensor, y: Tensor, *, steps: int, overshoot: float, box: Box
+) -> Tensor:
+    """DeepFool's iteration from ``x`` [R, N, *D], without a box that of the paper; options as below."""
+    reached, total = x.clone(), torch.zeros_like(x)
+    with torch.no_grad():
+        todo = logits_fn(x).argmax(-1) == y
+    hopeful = todo.clone()
+    for _ in range(steps):
+        if not todo.any():  # in this batch; in the whole one a point on a boundary may round back
+            with torch.no_grad():
+                todo = hopeful & (logits_fn(reached).argmax(-1) == y)
+            if not todo.any():
+                break
+        active = Active(todo)
+        start, label = active.take(x), active.take(y)
+        enough = None if box is None else CLASSES
+        step = nearest_crossing(logits_fn, active.take(reached), label, box, enough=enough)
+        possible = step.isfinite().flatten(2).all(-1)
+        taken = active.take(total) + torch.where(spread(possible, step), step, 0)
+        z = clip(start + (1 + overshoot) * taken, box)
+        with torch.no_grad():
+            held = logits_fn(z).argmax(-1) == label
+        active.put(taken, total)
+        active.put(z, reached)
+        active.put(possible, hopeful)
+        todo = active.still(held & possible)
+    return reached
 
 
 def deepfool(
@@ -83,7 +71,8 @@ def deepfool(
         y: [*B], the true classes.
         steps: linearisations at most, at least 1.
         overshoot: how far past the boundary to go, relative to the perturbation; at least 0.
-        box: None as in the paper, or (low, high): then each step is the exact shortest one in the box.
+        box: None as in the paper, or (low, high): then each step is the exact shortest one in the box, to one
+            of the ``CLASSES`` nearest in logits, and what is reached is brought closer (:func:`.approach`).
 
     Raises:
         ValueError: if steps or overshoot are out of range, shapes disagree or x leaves the box.
@@ -95,31 +84,7 @@ def deepfool(
         raise ValueError(f"steps must be at least 1 and overshoot at least 0, got {steps} and {overshoot}")
 
     def search(logits_fn: LogitsFn, x: Tensor, y: Tensor) -> Tensor:
-        found, total = x.clone(), torch.zeros_like(x)
-        with torch.no_grad():
-            todo = logits_fn(x).argmax(-1) == y
-        hopeful = todo.clone()
-        for _ in range(steps):
-            if not todo.any():  # in this batch; in the whole one a point on a boundary may round back
-                with torch.no_grad():
-                    todo = hopeful & (logits_fn(found).argmax(-1) == y)
-                if not todo.any():
-                    break
-            active = Active(todo)
-            z, start, label = active.take(found), active.take(x), active.take(y)
-            logits, jacobian = logits_and_jacobian(logits_fn, z)
-            step = nearest_crossing(logits, jacobian, z, label, box).view_as(z)
-            possible = step.isfinite().flatten(2).all(-1)
-            taken = active.take(total) + torch.where(spread(possible, step), step, 0)
-            z = clip(start + (1 + overshoot) * taken, box)
-            with torch.no_grad():
-                held = logits_fn(z).argmax(-1) == label
-            active.put(taken, total)
-            active.put(z, found)
-            still = torch.zeros_like(todo)
-            active.put(held & possible, still)
-            active.put(possible, hopeful)
-            todo = still
-        return found
+        reached = leave_class(logits_fn, x, y, steps=steps, overshoot=overshoot, box=box)
+        return reached if box is None else approach(logits_fn, x, y, reached, courses=[POLISH], box=box)
 
     return as_replicas(search, logits_fn, x, y)

@@ -18,12 +18,17 @@ def loss_gradient(logits_fn: LogitsFn, x: Tensor, y: Tensor) -> Tensor:
     so the signs agree; but its own gradient, softmax minus one-hot, loses the term 1 - p_y to rounding
     once the class leads by 17 (float32), and FGS would then step in a wrong direction.
     """
+    return logits_and_loss_gradient(logits_fn, x, y)[1]
+
+
+def logits_and_loss_gradient(logits_fn: LogitsFn, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """The logits at x, [*B, K], and :func:`loss_gradient`, from one pass."""
     with torch.enable_grad():
         z = x.detach().clone().requires_grad_()
         logits, own = logits_fn(z), y.unsqueeze(-1)
         lead = logits.scatter(-1, own, -torch.inf).logsumexp(-1) - logits.gather(-1, own).squeeze(-1)
         (gradient,) = torch.autograd.grad(lead.sum(), z)
-    return gradient
+    return logits.detach(), gradient
 
 
 def fast_gradient_sign(

@@ -27,20 +27,17 @@ def cross(x: Tensor, normal: Tensor, gap: Tensor, box: Box) -> Tensor:
     """
     if box is None:
         return normal * (gap / normal.square().sum(-1)).unsqueeze(-1)
-    below, above = box[0] - x, box[1] - x
-    limit = torch.where(normal > 0, above, below)
-    limit = torch.where(normal == 0, torch.zeros_like(limit), limit)  # the farthest each coordinate may go
-    t = torch.zeros_like(gap)
+    limit = torch.where(normal > 0, box[1] - x, box[0] - x)  # the farthest each coordinate may go
+    full = torch.where(normal == 0, 0.0, limit / normal)  # the multiplier at which it gets there
+    weight, left = normal.square(), gap.unsqueeze(-1)
+    t = torch.zeros_like(left)
     for _ in range(NEWTON_STEPS):
-        step = t.unsqueeze(-1) * normal
-        free = step.abs() < limit.abs()
-        delta = torch.where(free, step, limit)
-        missing = gap - (normal * delta).sum(-1)
-        slope = (normal.square() * free).sum(-1)
-        advance = torch.where(slope > 0, missing / slope, torch.zeros_like(gap)).clamp_min(0)
+        missing = left - (weight * full.minimum(t)).sum(-1, keepdim=True)
+        slope = (weight * (full > t)).sum(-1, keepdim=True)
+        advance = torch.where(slope > 0, missing / slope, 0.0).clamp_min(0)
         if not (advance > t * torch.finfo(t.dtype).eps).any():
             break
         t = t + advance
-    reachable = (normal * limit).sum(-1) >= gap
-    possible = reachable & (normal != 0).any(-1)
+    delta = torch.where(full > t, t * normal, limit.masked_fill(normal == 0, 0.0))
+    possible = ((normal * limit).sum(-1) >= gap) & (normal != 0).any(-1)
     return delta.masked_fill(~possible.unsqueeze(-1), torch.inf)
