@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparse_robust import bench_peers
-from sparse_robust.bench_attacks import (
-    NETS,
+from sparse_robust.__main__ import main
+from sparse_robust.bench import peers as bench_peers
+from sparse_robust.bench.attacks import (
     OURS,
     TASKS,
     Outcome,
@@ -21,8 +21,8 @@ from sparse_robust.bench_attacks import (
     contenders,
     judge,
     keep_trials,
-    main,
 )
+from sparse_robust.models import LeNet300100
 from sparse_robust.rng import stream
 
 PLACE = Place("peer==1", "abc", "cpu", 1, "2.0", "abc", False)
@@ -74,9 +74,9 @@ def test_rows_are_flat_and_added_to_what_was_kept(tmp_path: Path) -> None:
 
 
 def test_every_task_has_peers_and_ours_comes_first() -> None:
-    kind, *_ = next(iter(NETS.values()))
+    model = LeNet300100([0])
     for task in TASKS:
-        programs = list(contenders(kind([0]), task))
+        programs = list(contenders(model, task))
         assert programs[0].startswith(OURS)
         assert any(not program.startswith(OURS) for program in programs)
 
@@ -84,10 +84,10 @@ def test_every_task_has_peers_and_ours_comes_first() -> None:
 @pytest.mark.parametrize("task", [task for task in TASKS if "CLEVER" not in task])
 def test_ours_sees_what_the_plain_module_sees(task: str) -> None:
     """Points in the shape of the images, inside the box unless the task has none."""
-    kind, *_ = NETS["lenet-300-100"]
+    model = LeNet300100([0])
     x = torch.rand((2, 784), generator=stream(0, "test/bench"))
     y = torch.zeros(2, dtype=torch.long)
-    attack = contenders(kind([0]), task)[next(iter(contenders(kind([0]), task)))]
+    attack = next(iter(contenders(model, task).values()))
     points: Tensor = attack(module(), x, y)
     assert points.shape == x.shape
     if task != "DeepFool":
@@ -104,8 +104,7 @@ def test_slow_programs_see_fewer_images() -> None:
 
 @pytest.mark.parametrize("option", ["images", "scored", "turns"])
 def test_counts_below_one_are_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main([f"--{option}", "0"])
+    assert main(["bench", "attacks", f"--{option}", "0"]) == 2
     assert f"--{option} must be at least 1, got 0" in capsys.readouterr().err
 
 

@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from sparse_robust.attacks import projected_gradient_descent
 from sparse_robust.studies import strength
 from sparse_robust.studies.catalogue import find
 
@@ -18,7 +19,7 @@ def test_iterating_on_a_linear_classifier_ends_in_the_corner_of_the_ball():
     """The gradient has one sign everywhere, so that many steps go where one goes, and no further."""
     x = torch.tensor([[[0.5, 0.5, 0.5], [0.95, 0.99, 0.3]]], dtype=torch.float64)
     y = torch.ones(1, 2, dtype=torch.long)
-    at = strength.iterated(linear, x, y, eps=0.1)
+    at = projected_gradient_descent(linear, x, y, eps=0.1, steps=40, box=(0.0, 1.0)).x_adv
     corner = (x + 0.1 * torch.tensor([1.0, -1.0, 0.0], dtype=torch.float64)).clamp(0, 1)
     torch.testing.assert_close(at, corner)
 
@@ -40,7 +41,7 @@ def test_strength_on_a_linear_classifier_is_in_closed_form():
     x = torch.tensor([[[0.9, 0.2, 0.5], [0.6, 0.2, 0.5]]], dtype=torch.float64)
     y = torch.zeros(1, 2, dtype=torch.long)
     linf = strength.linf_strength({"net": linear}, x, y, eps=0.1).iloc[0]
-    assert (linf.network, linf.FGS, linf.iterated, linf["zero gradients"]) == ("net", 0.5, 0.5, 0)
+    assert (linf.network, linf.FGS, linf.PGD, linf["zero gradients"]) == ("net", 0.5, 0.5, 0)
     l2 = strength.l2_strength({"net": linear}, x, y).iloc[0]
     exact = (0.5 + 0.2) / 2 / math.sqrt(5)
     assert exact <= l2["DeepFool"] <= 1.021 * exact, "up to its overshoot"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from .boundary import Course, approach, pull_back
 from .contract import AttackResult, conclude, one_replica, spread, validate
 from .deepfool import leave_class
 
-CROSSING = {"steps": 50, "overshoot": 0.02}
+CROSSING: dict[str, Any] = {"steps": 50, "overshoot": 0.02}
 """DeepFool's options, until the class changes for the first time."""
 
 BISECTIONS = 30

@@ -8,7 +8,7 @@ import pandas as pd
 from sparse_robust.experiments.machine import choose_device
 from sparse_robust.models import COLOUR
 
-from . import cifar, replicas
+from . import attacks, cifar, replicas
 from .speeds import compare_speeds, keep_speeds
 
 
@@ -25,6 +25,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     lenets.add_argument("--nets", nargs="+", choices=replicas.NETS, default=replicas.NETS)
     lenets.add_argument("--keep", type=Path, metavar="FILE", help="add the measurements to a file, as JSON")
 
+    peers = kinds.add_parser(
+        "attacks", help="how far and how fast attacks are, against other libraries (installs them apart)"
+    )
+    peers.add_argument(
+        "--nets", nargs="+", choices=replicas.NETS, default=replicas.NETS, help="default: both"
+    )
+    peers.add_argument("--tasks", nargs="+", choices=attacks.TASKS, default=attacks.TASKS)
+    peers.add_argument("--images", type=int, default=200, help="for each attack (default: 200)")
+    peers.add_argument("--scored", type=int, default=3, help="images for CLEVER (default: 3)")
+    peers.add_argument("--turns", type=int, default=3, help="how often each is timed (default: 3)")
+    peers.add_argument("--data", metavar="FOLDER", help="folder that holds the data and the models")
+    peers.add_argument("--keep", type=Path, metavar="FILE", help="add the rows to a file, as JSON")
+
     images = kinds.add_parser("cifar", help="how fast the networks for CIFAR-10 train and are attacked")
     images.add_argument("--device", default="auto", help=device)
     images.add_argument("--steps", type=int, default=100, help="timed (default: 100)")
@@ -39,10 +52,18 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
     Raises:
         ValueError: if an option makes no sense, or there is no such device.
     """
-    device = choose_device(options.device)
-    for name in ("replicas", "steps", "turns", "batch", "narrow"):
+    for name in ("replicas", "steps", "turns", "batch", "narrow", "images", "scored"):
         if getattr(options, name, 1) < 1:
             raise ValueError(f"--{name} must be at least 1, got {getattr(options, name)}")
+    if options.benchmark == "attacks":
+        request = attacks.Request(
+            options.nets, options.tasks, options.images, options.scored, options.turns, options.data
+        )
+        rows = attacks.measure_all(request)
+        if options.keep:
+            attacks.keep_trials(options.keep, rows)
+        return attacks.compare_attacks(rows)
+    device = choose_device(options.device)
     if options.benchmark == "cifar":
         return cifar.measure_all(
             options.nets, steps=options.steps, batch=options.batch, narrow=options.narrow, device=device

@@ -76,7 +76,7 @@ def peers_python() -> Path:
 
 def _borrow(folder: Path) -> None:
     """Let the environment see the packages of this one, behind its own."""
-    own = Path(__file__).resolve().parents[1]
+    own = Path(__file__).resolve().parents[2]
     shared = [str(own), sysconfig.get_path("purelib"), *site.getsitepackages()]
     scheme = {"base": str(folder), "platbase": str(folder)}
     target = Path(sysconfig.get_path("purelib", "venv", vars=scheme))
@@ -162,7 +162,7 @@ def art_clever(batches: int, samples: int, radius: float) -> Attack:
 
 def peers(eps: float) -> Mapping[str, Mapping[str, Attack]]:
     """By task and library, each with the options that make them comparable."""
-    cw = {"binary_search_steps": 5, "initial_const": 1.0, "abort_early": False}
+    cw: dict[str, Any] = {"binary_search_steps": 5, "initial_const": 1.0, "abort_early": False}
     wide = (-1e3, 1e3)
     return {
         "DeepFool in the box": {
@@ -199,6 +199,3 @@ def peers(eps: float) -> Mapping[str, Mapping[str, Attack]]:
             "torchattacks": torchattacks("APGD", eps=eps, steps=100, loss="dlr"),
         },
     }
-
-
-__all__ = ["NEEDED", "PINS", "Attack", "PeersError", "art_clever", "peers", "peers_python"]

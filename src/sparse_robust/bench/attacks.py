@@ -1,14 +1,13 @@
-"""How far and how fast attacks are, against other libraries: ``python -m sparse_robust.bench_attacks``.
+"""How far and how fast attacks are, against other libraries.
 
 Every attack sees the same images and the same weights, those of the authors' own dense networks, on one
 thread. Within a turn all are run one after another; time is the processor's beside the wall's. A point
-counts if a plain module of PyTorch misclassifies it, whoever found it.
+counts if a plain module of PyTorch misclassifies it, whoever produced it.
 
-What is measured runs in the peers' environment (:mod:`.bench_peers`), as a program of its own, and comes
-back as rows.
+What is measured runs in the peers' environment (:mod:`.peers`), as a program of its own, and comes back as
+rows.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -19,22 +18,23 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from sparse_robust import attacks, metrics
-from sparse_robust.bench import plain
-from sparse_robust.bench_peers import PINS, Attack, PeersError, art_clever, peers, peers_python
-from sparse_robust.data import load_mnist, pixels, published_model, read_caffemodel
-from sparse_robust.experiments.runner import code_version, device_name
-from sparse_robust.experiments.store import write_atomically
-from sparse_robust.models import LeNet5, LeNet300100
+from sparse_robust.data import load_mnist, pixels
+from sparse_robust.experiments.machine import code_version, device_name
+from sparse_robust.experiments.stages import published
+from sparse_robust.experiments.store import locked, write_atomically
+from sparse_robust.models import NETWORKS, NetworkName
+from sparse_robust.studies.catalogue import find
 from sparse_robust.types import LogitsFn
 
-MODULE = "sparse_robust.bench_attacks"
-"""This one, as the peers' environment runs it."""
+from .peers import PINS, Attack, PeersError, art_clever, peers, peers_python
+from .replicas import plain
 
 EPS, BOX = 0.1, (0.0, 1.0)
 OURS = "this book"
@@ -42,13 +42,6 @@ CLEVER = "CLEVER, 50 x 100"
 CLEVER_RADIUS, SHORT, LONG = 5.0, (50, 100), (200, 500)
 """CLEVER's ball, and batches and samples: of what is compared, and of the reference that it is held
 against, which has a seed of its own."""
-
-Network = LeNet300100 | LeNet5
-NETS: Mapping[str, tuple[type[Network], str, int]] = {
-    "lenet-300-100": (LeNet300100, "caffe_lenet300100_original", 1000),
-    "lenet-5": (LeNet5, "caffe_lenet5_original", 100),
-}
-"""By name: the network, its published weights, and how many images are attacked at once."""
 
 SLOW = {"torchattacks": ("DeepFool in the box",), "toolbox": ("DeepFool in the box", "DeepFool")}
 """Attacks that take images one by one, and see a tenth of them."""
@@ -59,7 +52,7 @@ class Request:
     """What to measure.
 
     Attributes:
-        nets: names of :data:`NETS`.
+        nets: of :data:`~.replicas.NETS`.
         tasks: of :data:`TASKS`.
         images: the first of MNIST's test set, for each attack; a tenth for the slow ones.
         scored: images for CLEVER.
@@ -67,7 +60,7 @@ class Request:
         root: the folder of the data and the models.
     """
 
-    nets: Sequence[str]
+    nets: Sequence[NetworkName]
     tasks: Sequence[str]
     images: int
     scored: int
@@ -177,7 +170,7 @@ def ours() -> Mapping[str, Mapping[str, Ours]]:
 TASKS = (*ours(), CLEVER)
 
 
-def contenders(model: Network, task: str) -> Mapping[str, Attack]:
+def contenders(model: Any, task: str) -> Mapping[str, Attack]:
     """By program, ours first; ours reads the replicas, a peer the plain module."""
 
     def lone(attack: Ours) -> Attack:
@@ -188,30 +181,31 @@ def contenders(model: Network, task: str) -> Mapping[str, Attack]:
             OURS: lambda _, x, y: clever(model, x, y, SHORT, seed=0),
             "toolbox": art_clever(*SHORT, CLEVER_RADIUS),
         }
-    return {program: lone(attack) for program, attack in ours()[task].items()} | peers(EPS)[task]
+    return {**{program: lone(attack) for program, attack in ours()[task].items()}, **peers(EPS)[task]}
 
 
-def clever(model: Network, x: Tensor, y: Tensor, effort: tuple[int, int], *, seed: int) -> Tensor:
+def clever(model: Any, x: Tensor, y: Tensor, effort: tuple[int, int], *, seed: int) -> Tensor:
     """This book's scores in l_2, [N], from so many batches of so many samples."""
     batches, samples = effort
     scores = metrics.clever(
         model,
-        *(x.unsqueeze(0), y.unsqueeze(0)),
-        **{"p": 2, "radius": CLEVER_RADIUS, "batches": batches, "samples": samples, "seeds": [seed]},
+        x.unsqueeze(0),
+        y.unsqueeze(0),
+        p=2,
+        radius=CLEVER_RADIUS,
+        batches=batches,
+        samples=samples,
+        seeds=[seed],
         box=BOX,
     )
     return scores.score.squeeze(0)
 
 
-def published(net: str, root: str | None) -> tuple[Network, nn.Module]:
+def dense(net: NetworkName, root: str | None) -> tuple[Any, nn.Module]:
     """The authors' dense network, as one replica and as a plain module."""
-    kind, name, _ = NETS[net]
-    model = kind([0])
-    blobs = [blob for layer in read_caffemodel(published_model(name, root)) for blob in layer.blobs]
-    with torch.no_grad():
-        for parameter, blob in zip(model.parameters(), blobs, strict=True):
-            parameter.copy_(torch.from_numpy(blob).view(parameter.shape[1:]))
-    return model.eval(), plain(model, 0).eval().requires_grad_(False)
+    spec = next(s for s in find("over-pruning").variants("paper") if s.model == net)
+    model = published(spec, [0], torch.device("cpu"), root).model
+    return model, plain(model, 0).eval().requires_grad_(False)
 
 
 def timed(attack: Attack, module: nn.Module, x: Tensor, y: Tensor, batch: int) -> tuple[Tensor, float, float]:
@@ -244,8 +238,8 @@ def measure(request: Request) -> Iterator[Trial]:
         *code_version(),
     )
     for net in request.nets:
-        model, module = published(net, request.root)
-        batch, reference = NETS[net][2], torch.empty(0)
+        model, module = dense(net, request.root)
+        batch, reference = NETWORKS[net].chunk, torch.empty(0)
         if CLEVER in request.tasks:
             n = request.scored
             reference = clever(model, x[:n], y[:n], LONG, seed=1)
@@ -274,7 +268,7 @@ def measure_all(request: Request) -> pd.DataFrame:
     Raises:
         PeersError: if the peers cannot be installed, or the measurement ends with an error.
     """
-    command = [str(peers_python()), "-m", MODULE, "--request", json.dumps(asdict(request))]
+    command = [str(peers_python()), "-m", "sparse_robust.bench.attacks", json.dumps(asdict(request))]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -320,59 +314,11 @@ def compare_attacks(rows: pd.DataFrame) -> pd.DataFrame:
 
 def keep_trials(path: Path, rows: pd.DataFrame) -> None:
     """Add rows to a file, one JSON object a line, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = path.read_text() if path.exists() else ""
-    write_atomically(path, (text + rows.to_json(orient="records", lines=True)).encode())
+    with locked(path):
+        text = path.read_text() if path.exists() else ""
+        write_atomically(path, (text + rows.to_json(orient="records", lines=True)).encode())
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, keep the rows if asked to, and print the table."""
-    command = argparse.ArgumentParser(prog="python -m sparse_robust.bench_attacks", description=__doc__)
-    command.add_argument("--nets", nargs="+", choices=NETS, default=list(NETS), help="default: both")
-    command.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="default: all")
-    command.add_argument("--images", type=int, default=200, help="for each attack (default: 200)")
-    command.add_argument("--scored", type=int, default=3, help="images for CLEVER (default: 3)")
-    command.add_argument("--turns", type=int, default=3, help="how often each is timed (default: 3)")
-    command.add_argument("--data", metavar="FOLDER", help="folder that holds the data and the models")
-    command.add_argument("--keep", type=Path, metavar="FILE", help="add the rows to a file, as JSON")
-    command.add_argument("--request", help=argparse.SUPPRESS)  # in the peers' environment
-    options = command.parse_args(arguments)
-    if options.request:
-        for trial in measure(Request(**json.loads(options.request))):
-            print(json.dumps(trial.row()), flush=True)
-        return 0
-    for name in ("images", "scored", "turns"):
-        if getattr(options, name) < 1:
-            command.error(f"--{name} must be at least 1, got {getattr(options, name)}")
-    request = Request(
-        tuple(options.nets),
-        tuple(options.tasks),
-        options.images,
-        options.scored,
-        options.turns,
-        options.data,
-    )
-    rows = measure_all(request)
-    if options.keep:
-        keep_trials(options.keep, rows)
-    print(compare_attacks(rows).to_string(index=False, float_format="{:.4g}".format))
-    return 0
-
-
-__all__ = [
-    "NETS",
-    "OURS",
-    "TASKS",
-    "Outcome",
-    "Place",
-    "Request",
-    "Trial",
-    "compare_attacks",
-    "keep_trials",
-    "main",
-    "measure",
-    "measure_all",
-]
-
-if __name__ == "__main__":
-    sys.exit(main())
+if __name__ == "__main__":  # in the peers' environment, see measure_all
+    for trial in measure(Request(**json.loads(sys.argv[1]))):
+        print(json.dumps(trial.row()), flush=True)
