@@ -19,7 +19,7 @@ FLOORS = (
     ("types", "rng", "__init__"),
     ("data", "models", "theory"),
     ("training", "pruning", "attacks"),
-    ("metrics", "images"),
+    ("metrics", "images", "verification"),
     ("experiments", "check"),
     ("plots",),
     ("notebook",),
