@@ -182,7 +182,7 @@ def optimised_lower(
         best = torch.maximum(best, bound.detach())
         if step + 1 < ascent.steps:
             adam.zero_grad()
-            (-bound.sum()).backward()  # type: ignore[no-untyped-call]
+            (-bound.sum()).backward()
             adam.step()
             with torch.no_grad():
                 for values in slopes.values():

@@ -11,13 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from sparse_robust.attacks import AttackResult, fast_gradient_sign
-from sparse_robust.theory.linear_maps import Dense
 from sparse_robust.types import Box, LogitsFn
 
 from .crown import Ascent, crown_bounds, margin_bounds
 from .milp import TOLERANCE, Answer, Solver, program, solve
 from .neighbourhood import Neighbourhood
-from .network import Stages, compact, stages
+from .network import Stages, compact, is_dense, stages
 
 BATCH = 20
 """Images whose bounds are computed at once: enough to fill a core, few enough to stay in cache."""
@@ -102,7 +101,7 @@ def decide(
             with convolutions.
     """
     layers, read = compact(stages(model))
-    if solver is not None and not all(isinstance(stage.layer, Dense) for stage in layers):
+    if solver is not None and not is_dense(layers):
         raise ValueError("the solver decides perceptrons alone: give solver=None for convolutions")
     logits = lone_logits(model)
     radius = torch.full((len(x),), eps, dtype=torch.float64)

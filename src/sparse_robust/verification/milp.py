@@ -17,14 +17,13 @@ from typing import Any
 
 import highspy
 import numpy as np
+from highspy._core import _Highs
 from scipy import sparse
 from torch import Tensor
 
-from sparse_robust.theory.linear_maps import Dense
-
 from .crown import Bounds
 from .neighbourhood import Neighbourhood
-from .network import Stages
+from .network import Stages, is_dense
 
 Array = np.ndarray[Any, Any]
 
@@ -172,11 +171,11 @@ def program(layers: Stages, around: Neighbourhood, known: Bounds, image: int = 0
     Raises:
         ValueError: if the network has other layers than dense ones, or the neighbourhood is not in l_inf.
     """
-    if not all(isinstance(stage.layer, Dense) for stage in layers):
+    if not is_dense(layers):
         raise ValueError("mixed-integer programs are for dense layers: take bounds for convolutions")
     if around.p == 2:
         raise ValueError("an l_2 ball is no polytope: mixed-integer programs are for p = infinity")
-    build, units, switches, binary = _Builder(), [], [], []  # type: ignore[var-annotated]
+    build, units, switches, binary = _Builder(), [], [], []
     values = build.add(*(_array(end[image]) for end in around.range))
     read = np.arange(len(values))  # the units of the layer before that have a variable
     for stage, (lows, highs) in zip(layers[:-1], known.ranges, strict=False):
@@ -244,9 +243,9 @@ def solve(problem: Program, own: int, rival: int, options: Solver, start: Array 
     return Outcome(Answer.LIMIT, None, info.mip_dual_bound, info.mip_node_count)
 
 
-def _solver(options: Solver) -> highspy._Highs:
+def _solver(options: Solver) -> _Highs:
     """HiGHS with one thread, silent: the class of highspy's own would greet on standard output first."""
-    highs = highspy._Highs()
+    highs = _Highs()
     chosen: dict[str, bool | int | float] = {
         "output_flag": False,
         "threads": 1,

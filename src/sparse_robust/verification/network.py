@@ -65,6 +65,11 @@ def replica(model: nn.Module, number: int) -> nn.Module:
     return lone
 
 
+def is_dense(layers: Stages) -> bool:
+    """Whether a network is a perceptron: it has neither convolutions nor pooling."""
+    return all(isinstance(stage.layer, Dense) for stage in layers)
+
+
 def compact(layers: Stages) -> tuple[Stages, Tensor]:
     """The same function without what no weight reads, and the indices of the inputs that are read.
 
@@ -77,7 +82,7 @@ def compact(layers: Stages) -> tuple[Stages, Tensor]:
     Returns:
         the stages, and the indices [read] of the inputs that are left, of those flattened.
     """
-    if not all(isinstance(stage.layer, Dense) for stage in layers):
+    if not is_dense(layers):
         return layers, torch.arange(layers[0].layer.ones().numel())  # type: ignore[union-attr]
     weights = [stage.layer.weight for stage in layers]  # type: ignore[union-attr]
     biases = [w.new_zeros(len(w)) if s.bias is None else s.bias for s, w in zip(layers, weights, strict=True)]
@@ -99,4 +104,4 @@ def compact(layers: Stages) -> tuple[Stages, Tensor]:
     return small, kept[0].nonzero()[:, 0]
 
 
-__all__ = ["Stages", "compact", "replica", "stages"]
+__all__ = ["Stages", "compact", "is_dense", "replica", "stages"]

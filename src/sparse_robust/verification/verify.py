@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from sparse_robust.attacks import AttackResult
-from sparse_robust.theory.linear_maps import Dense
 from sparse_robust.types import Box, LogitsFn
 
 from .decide import Attack, Decisions, decide, lone_logits, misclassified, one_step
 from .milp import Solver
-from .network import stages
+from .network import is_dense, stages
 from .radius import MinimalAttack, attack_radius, certified_radius, deepfool_in_box
 
 
@@ -105,8 +104,7 @@ def verify(
     bounds and solver.
     """
     radii = tuple(sorted({eps} if isinstance(eps, float | int) else set(eps)))
-    dense = all(isinstance(stage.layer, Dense) for stage in stages(model))
-    solver = Solver(seconds, nodes) if dense else None
+    solver = Solver(seconds, nodes) if is_dense(stages(model)) else None
     decisions: list[Decisions] = []
     for radius in radii:
         tried = _or_earlier(attack, decisions[-1]) if decisions else attack
