@@ -1,12 +1,12 @@
 """Exact robustness: interval and CROWN bounds, decisions by mixed-integer programming, two-sided metrics."""
 
 from .crown import Ascent, Bounds, crown_bounds, interval_bounds, margin_bounds
-from .decide import Decisions, decide
+from .decisions import Decisions, decide
 from .milp import Solver
 from .neighbourhood import Neighbourhood
 from .network import compact, replica, stages
 from .radius import attack_radius, certified_radius
-from .verify import VerificationResult, verify
+from .two_sided import VerificationResult, verify
 
 __all__ = [
     "Ascent",

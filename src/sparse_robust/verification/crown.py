@@ -18,7 +18,7 @@ from math import inf
 import torch
 from torch import Tensor
 
-from sparse_robust.theory.layer_intervals import Range, through
+from sparse_robust.theory.layer_intervals import Range, Stage, through
 from sparse_robust.theory.linear_maps import LinearMap, MaxPool2d
 
 from .neighbourhood import Neighbourhood
@@ -133,9 +133,14 @@ def _forward(layers: Stages, around: Neighbourhood, *, crown: bool, ascent: Asce
         if not isinstance(stage.layer, MaxPool2d) and (ball or (crown and index and followed)):
             low, high = _tightened(layers[: index + 1], around, known, ascent)
             known = replace(known, ranges=(*known.ranges[:-1], (low, high)))
-        if stage.relu:
-            low, high = low.clamp(min=0), high.clamp(min=0)
+        low, high = _active(stage, (low, high))
     return known
+
+
+def _active(stage: Stage, bounds: Range) -> Range:
+    """The range of what a stage puts out, behind its ReLU if it has one."""
+    low, high = bounds
+    return (low.clamp(min=0), high.clamp(min=0)) if stage.relu else bounds
 
 
 def _tightened(layers: Stages, around: Neighbourhood, known: Bounds, ascent: Ascent) -> Range:
@@ -195,7 +200,7 @@ def relaxations(layers: Stages, known: Bounds) -> dict[int, Relaxation]:
     found: dict[int, Relaxation] = {}
     for index, stage in enumerate(layers):
         if isinstance(stage.layer, MaxPool2d):
-            found[index] = max_planes(stage.layer, known.ranges[index - 1])
+            found[index] = max_planes(stage.layer, _active(layers[index - 1], known.ranges[index - 1]))
         elif stage.relu and index + 1 < len(layers):
             found[index] = relu_lines(known.ranges[index])
     return found
@@ -220,6 +225,7 @@ def lower(
     shift = size = rows.new_zeros(rows.shape[:2])
     for index in reversed(range(len(layers))):
         stage = layers[index]
+        rows = rows.reshape(*rows.shape[:2], *known.sizes[index].shape[1:])  # dense layers flatten images
         size = size + _inner(rows.abs(), known.sizes[index])
         if index in lines:
             rows, more = lines[index].backward(rows)
@@ -240,8 +246,7 @@ def _inner(rows: Tensor, values: Tensor) -> Tensor:
 
 def _adjoint(layer: LinearMap, rows: Tensor) -> Tensor:
     """``rows [N, M, *outputs]`` times the layer, ``[N, M, *inputs]``."""
-    back = layer.adjoint(rows.flatten(0, 1))
-    return back.unflatten(0, rows.shape[:2]) if back.ndim > 2 else back.reshape(*rows.shape[:2], -1)
+    return layer.adjoint(rows.flatten(0, 1)).unflatten(0, rows.shape[:2])
 
 
 __all__ = [

@@ -12,7 +12,7 @@ from sparse_robust.attacks import AttackResult, deepfool
 from sparse_robust.types import Box, LogitsFn
 
 from .crown import Ascent
-from .decide import certified, lone_logits, misclassified
+from .decisions import certified, lone_logits, misclassified
 from .neighbourhood import Neighbourhood
 from .network import compact, stages
 

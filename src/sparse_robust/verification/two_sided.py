@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sparse_robust.attacks import AttackResult
 from sparse_robust.types import Box, LogitsFn
 
-from .decide import Attack, Decisions, decide, lone_logits, misclassified, one_step
+from .decisions import Attack, Decisions, decide, lone_logits, misclassified, one_step
 from .milp import Solver
 from .network import is_dense, stages
 from .radius import MinimalAttack, attack_radius, certified_radius, deepfool_in_box
@@ -26,8 +26,8 @@ class VerificationResult:
         correct: bool ``[N]``, whether the network classifies the image itself rightly.
         decisions: one for each of ``eps``.
         certified: float64 ``[N]``, an l_2 radius without misclassified inputs; 0 where not correct.
-        attacked: float64 ``[N]``, the l_2 distance of a misclassified input: 0 where not correct, infinite
-            where the attack failed.
+        attacked: float64 ``[N]``, the l_2 distance of the nearest misclassified input that any attack or the
+            solver found: 0 where not correct, infinite where there was none.
     """
 
     eps: tuple[float, ...]
@@ -93,12 +93,12 @@ def verify(
         nodes: of the solver's trees for one image and radius at most; None for no limit. A limit in nodes,
             unlike one in seconds, gives the same answers on every machine.
         box: (low, high) or None.
-        attack: in l_inf, see :data:`~.decide.Attack`.
+        attack: in l_inf, see :data:`~.decisions.Attack`.
         minimal_attack: in l_2, see :data:`~.radius.MinimalAttack`.
         progress: called with 1 for each image at each radius, and with N for the distances.
 
     Raises:
-        ValueError: as :func:`~.decide.decide`.
+        ValueError: as :func:`~.decisions.decide`.
 
     Reference: paper, section 3.1, for r_inf and r_2; Tjeng, Xiao, Tedrake 2019, for the order of attack,
     bounds and solver.
@@ -111,6 +111,9 @@ def verify(
         found = decide(model, x, y, eps=radius, box=box, attack=tried, solver=solver, progress=progress)
         decisions.append(found)
     distance = attack_radius(model, x, y, box=box, attack=minimal_attack)
+    for at in decisions:
+        length = (at.x_adv.double() - x.double()).flatten(1).norm(dim=1)
+        distance = torch.where(at.attacked, torch.minimum(distance, length), distance)
     certified = certified_radius(model, x, y, distance, box=box)
     progress(len(x))
     correct = ~misclassified(lone_logits(model), x, y)
