@@ -302,6 +302,8 @@ def test_bad_options_are_refused() -> None:
     model, x, y = led_by_class_0(0)
     with pytest.raises(ValueError, match="eps must be at least 0"):
         decide(model, x, y, eps=-0.1)
+    with pytest.raises(ValueError, match="at least one image"):
+        decide(model, x[:0], y[:0], eps=0.1)
     with pytest.raises(ValueError, match="steps must be at least 1"):
         certified_radius(model, x, y, torch.ones(4), steps=0)
     with pytest.raises(ValueError, match="finite where there is no box"):

@@ -93,13 +93,15 @@ def decide(
         box: (low, high) or None.
         attack: is tried first.
         ascent: of the slopes of CROWN.
-        solver: limits for each image; None for bounds and attack alone, as for convolutions.
+        solver: limits for each image, over all its rivals; None for bounds and attack alone, as for convolutions.
         progress: called with 1 for each image.
 
     Raises:
-        ValueError: if shapes disagree, eps is negative, x leaves the box, or a solver is asked for a network
-            with convolutions.
+        ValueError: if there is no image, shapes disagree, eps is negative, x leaves the box, or a solver is
+            asked for a network with convolutions.
     """
+    if not len(x):
+        raise ValueError("give at least one image")
     layers, read = compact(stages(model))
     if solver is not None and not is_dense(layers):
         raise ValueError("the solver decides perceptrons alone: give solver=None for convolutions")
@@ -151,7 +153,7 @@ def certified(
         if len(todo):
             leads = margin_bounds(layers, around.part(todo), known.part(chosen), y[todo], ascent)
             bound[todo] = leads.amin(1)
-    return torch.cat(counts) if counts else y.new_zeros(0), bound
+    return torch.cat(counts), bound
 
 
 @dataclass(frozen=True, eq=False)

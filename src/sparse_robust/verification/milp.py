@@ -40,8 +40,8 @@ class Solver:
     """Options of HiGHS.
 
     Attributes:
-        seconds: wall clock for one program; None for no limit.
-        nodes: of the branch-and-bound tree at most; None for no limit.
+        seconds: wall clock at most; None for no limit.
+        nodes: of the branch-and-bound trees at most; None for no limit.
         seed: of HiGHS's own random choices.
     """
 
@@ -94,7 +94,7 @@ class Program:
         rows: ``[C, V]``, sparse.
         row_low, row_high: ``[C]``.
         binary: the indices of the binary variables.
-        units: for each hidden layer the unit numbers and the variables of those that can be active.
+        units: of the last hidden layer, the numbers of the units that can be active and their variables.
         switches: for each hidden layer the unit numbers of the unstable ones, as ``binary`` orders them.
         last: the output layer's weights ``[K, last hidden]`` and biases ``[K]``.
     """
@@ -106,7 +106,7 @@ class Program:
     row_low: Array
     row_high: Array
     binary: Array
-    units: tuple[tuple[Array, Array], ...]
+    units: tuple[Array, Array]
     switches: tuple[Array, ...]
     last: tuple[Array, Array]
 
@@ -175,7 +175,7 @@ def program(layers: Stages, around: Neighbourhood, known: Bounds, image: int = 0
         raise ValueError("mixed-integer programs are for dense layers: take bounds for convolutions")
     if around.p == 2:
         raise ValueError("an l_2 ball is no polytope: mixed-integer programs are for p = infinity")
-    build, units, switches, binary = _Builder(), [], [], []
+    build, switches, binary = _Builder(), [], []
     values = build.add(*(_array(end[image]) for end in around.range))
     read = np.arange(len(values))  # the units of the layer before that have a variable
     for stage, (lows, highs) in zip(layers[:-1], known.ranges, strict=False):
@@ -193,7 +193,6 @@ def program(layers: Stages, around: Neighbourhood, known: Bounds, image: int = 0
         build.require(-free, 0 * above, (a, 1.0), (d, -above))
         out[unstable] = a
         values, read = out, live
-        units.append((live, out))
         switches.append(live[unstable])
         binary.append(d)
     row, column, entries = (np.concatenate(parts) for parts in zip(*build.blocks, strict=True))
@@ -205,7 +204,7 @@ def program(layers: Stages, around: Neighbourhood, known: Bounds, image: int = 0
         row_low=np.concatenate(build.row_low),
         row_high=np.concatenate(build.row_high),
         binary=np.concatenate(binary),
-        units=tuple(units),
+        units=(read, values),
         switches=tuple(switches),
         last=_affine(layers[-1]),
     )
@@ -224,7 +223,7 @@ def solve(problem: Program, own: int, rival: int, options: Solver, start: Array 
         options: limits of the search.
         start: states to try first, 0 or 1 for each binary: the activation region of an attack's point.
     """
-    live, variables = problem.units[-1]
+    live, variables = problem.units
     weights, biases = problem.last
     cost = np.zeros(len(problem.low))
     cost[variables] = weights[own, live] - weights[rival, live]
@@ -235,12 +234,13 @@ def solve(problem: Program, own: int, rival: int, options: Solver, start: Array 
         highs.setSolution(len(start), problem.binary.astype(np.int32), start.astype(np.float64))
     highs.run()
     status, info = highs.getModelStatus(), highs.getInfo()
+    bound = info.mip_dual_bound if len(problem.binary) else -np.inf  # a linear program has none
     if status == highspy.HighsModelStatus.kInfeasible:
         return Outcome(Answer.INFEASIBLE, None, TOLERANCE, info.mip_node_count)
     if info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible:
         point = np.array(highs.getSolution().col_value)[: problem.inputs]
-        return Outcome(Answer.FEASIBLE, point, info.mip_dual_bound, info.mip_node_count)
-    return Outcome(Answer.LIMIT, None, info.mip_dual_bound, info.mip_node_count)
+        return Outcome(Answer.FEASIBLE, point, bound, info.mip_node_count)
+    return Outcome(Answer.LIMIT, None, bound, info.mip_node_count)
 
 
 def _solver(options: Solver) -> _Highs:
