@@ -12,7 +12,10 @@ from sparse_robust.attacks import AttackResult, fast_gradient_sign
 from sparse_robust.models import LeNet5, LeNet300100, LinearClassifier, prunable
 from sparse_robust.theory import float_net
 from sparse_robust.theory.distance import distance
+from sparse_robust.theory.layer_intervals import Stage
+from sparse_robust.theory.linear_maps import Dense, MaxPool2d
 from sparse_robust.theory.networks import ReluNet
+from sparse_robust.theory.proofs.lipschitz_layers import random_stack
 from sparse_robust.types import Box, LogitsFn
 from sparse_robust.verification import crown, decide, milp, replica, stages, verify
 from sparse_robust.verification.crown import Ascent, Bounds, crown_bounds
@@ -279,7 +282,7 @@ def test_an_attack_that_succeeded_counts_at_larger_radii() -> None:
         calls.append(eps)
         return fast_gradient_sign(logits_fn, x, y, eps=eps if len(calls) == 1 else 0.0, box=box)
 
-    model, x, y = led_by_class_0(4)
+    model, x, y = led_by_class_0(5)
     found = verify(model, x, y, eps=(0.5, 0.6), attack=once, seconds=None, nodes=0)
     first, second = found.decisions
     by_attack = first.attacked & ~first.by_solver
@@ -288,14 +291,39 @@ def test_an_attack_that_succeeded_counts_at_larger_radii() -> None:
     assert second.attacked[by_attack].all()
 
 
+class Convolutional(nn.Module):
+    """A small network with a convolution and pooling, [1, N, D] -> [1, N, K]."""
+
+    def __init__(self, layers: Stages) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        values = x[0].double().reshape(-1, *self.layers[0].layer.inputs)  # type: ignore[union-attr]
+        for stage in self.layers:
+            values = stage.apply(values)
+        return values[None]
+
+
+@stages.register
+def _(model: Convolutional) -> Stages:
+    return model.layers
+
+
 def test_convolutions_have_bounds_and_attacks_alone() -> None:
-    model, x = LeNet5([0]), torch.rand(1, 784, generator=torch.Generator().manual_seed(0))
+    hidden, readout, image = random_stack(1, MaxPool2d(2, 2))
+    last = Stage(Dense(torch.stack([readout, -readout, 0 * readout])))
+    model, x = Convolutional((*hidden, last)), image.flatten()[None]
     y = model(x[None])[0].argmax(-1)
     with pytest.raises(ValueError, match="solver=None"):
-        decide(model, x, y, eps=0.01)
-    near = decide(model, x, y, eps=1e-4, solver=None)
+        decide(model, x, y, eps=0.01, box=None)
+    found = verify(model, x, y, eps=(1e-6, 10.0), box=None)
+    near, far = found.decisions
     assert near.robust.all()
-    assert not near.by_solver.any()
+    assert not far.robust.any()
+    assert not far.by_solver.any()
+    assert 0 < float(found.certified) < float(found.attacked)
+    assert found.r_inf(1e-6)["decided"].all()
 
 
 def test_bad_options_are_refused() -> None:

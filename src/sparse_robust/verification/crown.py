@@ -152,7 +152,7 @@ def _tightened(layers: Stages, around: Neighbourhood, known: Bounds, ascent: Asc
         eye = torch.zeros(len(part), units, dtype=torch.float64)
         eye[torch.arange(len(part)), part] = 1.0
         rows = torch.cat([eye, -eye]).reshape(1, 2 * len(part), *shape[1:])
-        found = optimised_lower(layers, around, known, rows.expand(len(around), *rows.shape[1:]), ascent)
+        found = optimised_lower(layers, around, known, rows, ascent)
         lows.append(found[:, : len(part)])
         highs.append(-found[:, len(part) :])
     return (
@@ -219,7 +219,8 @@ def lower(
         layers: up to the stage that is bounded, before its ReLU.
         around: the images and their neighbourhoods.
         known: bounds of at least these stages, for the same neighbourhoods.
-        rows: ``[N, M, *outputs]``.
+        rows: ``[N, M, *outputs]``, or ``[1, M, *outputs]`` for the same in every neighbourhood, which are
+            carried through the last layer once.
         lines: of all stages but the last that are not linear, valid on ``known``.
     """
     shift = size = rows.new_zeros(rows.shape[:2])

@@ -93,7 +93,8 @@ def decide(
         box: (low, high) or None.
         attack: is tried first.
         ascent: of the slopes of CROWN.
-        solver: limits for each image, over all its rivals; None for bounds and attack alone, as for convolutions.
+        solver: limits for each image, over all its rivals; None for bounds and attack alone, which is all
+            that convolutions can have.
         progress: called with 1 for each image.
 
     Raises:
@@ -102,6 +103,8 @@ def decide(
     """
     if not len(x):
         raise ValueError("give at least one image")
+    if eps < 0:
+        raise ValueError(f"eps must be at least 0, got {eps}")
     layers, read = compact(stages(model))
     if solver is not None and not is_dense(layers):
         raise ValueError("the solver decides perceptrons alone: give solver=None for convolutions")

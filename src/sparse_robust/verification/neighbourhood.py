@@ -77,7 +77,7 @@ class Neighbourhood:
         were tried, which is the minimum up to the precision of the multiplier.
 
         Args:
-            rows: ``[N, M, D]``.
+            rows: ``[N or 1, M, D]``.
 
         Returns:
             the bounds and their sizes (see :mod:`.rounding`), ``[N, M]`` each.
@@ -97,7 +97,7 @@ class Neighbourhood:
 
 
 def _inner(rows: Tensor, values: Tensor) -> Tensor:
-    """``rows [N, M, D]`` times ``values [N, D]``, ``[N, M]``."""
+    """``rows [N or 1, M, D]`` times ``values [N, D]``, ``[N, M]``."""
     return torch.matmul(rows, values[..., None])[..., 0]
 
 

@@ -20,7 +20,7 @@ class Relaxation(Protocol):
         """From lower bounds that are linear in the outputs to such that are linear in the inputs.
 
         Args:
-            rows: ``[N, M, *outputs]``.
+            rows: ``[N or 1, M, *outputs]``.
 
         Returns:
             rows' ``[N, M, *inputs]`` and a shift ``[N, M]`` with rows . output >= rows' . input + shift.
@@ -100,7 +100,7 @@ class MaxPlanes:
         spread = up[:, :, :, None] * self.chosen + down[:, :, :, None] * self.high_slope
         sides = {"kernel_size": self.pool.kernel, "stride": self.pool.stride}
         folded = functional.fold(spread.flatten(0, 2), self.image[1:], **sides)
-        return folded.reshape(*rows.shape[:2], *self.image), shift
+        return folded.reshape(*spread.shape[:2], *self.image), shift
 
 
 def max_planes(pool: MaxPool2d, bounds: Range) -> MaxPlanes:
