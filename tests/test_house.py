@@ -19,7 +19,7 @@ PACKAGE = ROOT / "src" / "sparse_robust"
 FLOORS = (
     ("types", "rng", "__init__"),
     ("data", "models", "theory", "attacks"),
-    ("proofs", "training", "pruning", "metrics"),
+    ("proofs", "training", "pruning", "metrics", "verification"),
     ("measurements",),
     ("experiments",),
     ("studies",),
