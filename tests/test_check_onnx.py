@@ -6,6 +6,7 @@ import torch
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
+from sparse_robust.check.onnx_node import Node
 from sparse_robust.check.onnx_operators import OPERATORS
 
 RANDOM = np.random.default_rng(0)

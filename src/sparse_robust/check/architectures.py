@@ -49,7 +49,9 @@ ARCHITECTURES: dict[str, Architecture] = {
     "lenet-300-100-tanh": Architecture(LENET_300_100, nn.Tanh, words="with tanh"),
     "lenet-300-100-sigmoid": Architecture(LENET_300_100, nn.Sigmoid, words="with sigmoids"),
     "lenet-5": Architecture(LENET_5, words="as Caffe's, with one ReLU, before the last layer"),
-    "lenet-5-relu": Architecture(LENET_5, convolutions=True, words="with ReLU after every layer but the last"),
+    "lenet-5-relu": Architecture(
+        LENET_5, convolutions=True, words="with ReLU after every layer but the last"
+    ),
     "lenet-5-tanh": Architecture(LENET_5, nn.Tanh, True, "with tanh after every layer but the last"),
 }
 """By name; of those with the same shapes, the first is assumed unless the user chooses."""
@@ -157,7 +159,10 @@ def _network(layers: list[Layer], architecture: Architecture) -> nn.Sequential:
     for weight, bias in layers[len(convolutions) :]:
         if len(weight) == 1:  # one score f of the second class: the logits are -f/2 and f/2
             weight, bias = torch.cat([-weight / 2, weight / 2]), torch.cat([-bias / 2, bias / 2])
-        modules += [_filled(nn.Linear(weight.shape[1], weight.shape[0]), weight, bias), architecture.activation()]
+        modules += [
+            _filled(nn.Linear(weight.shape[1], weight.shape[0]), weight, bias),
+            architecture.activation(),
+        ]
     return nn.Sequential(*modules[:-1]).eval().requires_grad_(False)
 
 

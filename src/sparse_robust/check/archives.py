@@ -34,7 +34,9 @@ class Archive:
         if len(members) > MAX_MEMBERS:
             raise ModelError(f"an archive of {len(members)} files; at most {MAX_MEMBERS} are read")
         if len({name.lower() for name in self.names}) < len(members):
-            raise ModelError("an archive with two files of one name, of which readers differ in what they take")
+            raise ModelError(
+                "an archive with two files of one name, of which readers differ in what they take"
+            )
         for member in members:
             if member.compress_type != zipfile.ZIP_STORED:
                 raise ModelError(

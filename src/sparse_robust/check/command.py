@@ -57,7 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--eps", type=float, default=0.1, help="of FGS, in the units of x (default: 0.1)")
     parser.add_argument("--examples", type=int, metavar="N", help="only the first N (default: all)")
     parser.add_argument(
-        "--batch", type=int, default=500, metavar="N", help="examples at once (default: 500), fewer if memory ends"
+        "--batch",
+        type=int,
+        default=500,
+        metavar="N",
+        help="examples at once (default: 500), fewer if memory ends",
     )
     parser.add_argument(
         "--classes", type=labels, help="labels in the order of the logits, as 1,7 (default: 0,1,2,...)"

@@ -244,9 +244,7 @@ def _live(steps: Sequence[Step], output: str) -> list[Step]:
     return live[::-1]
 
 
-def _origins(
-    steps: Sequence[Step], labels: Mapping[str, str], folded: Values
-) -> dict[str, tuple[str, str]]:
+def _origins(steps: Sequence[Step], labels: Mapping[str, str], folded: Values) -> dict[str, tuple[str, str]]:
     """For each folded value, the tensor whose numbers it rearranges, and what the user calls its largest part."""
     origins = {name: (name, label) for name, label in labels.items()}
     for step in steps:
@@ -281,7 +279,9 @@ def _layers(
                 origin, label = origins[weight]
                 if origin not in labels:
                     labels[origin] = origin if label in labels.values() else label
-                yield Layer(data, weight, labels[origin], origin not in stored, step.product.batch_last[1 - place])
+                yield Layer(
+                    data, weight, labels[origin], origin not in stored, step.product.batch_last[1 - place]
+                )
 
 
 __all__ = ["Graph", "Layer", "Product", "Step", "Values", "build", "cut"]

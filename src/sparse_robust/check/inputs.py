@@ -48,7 +48,9 @@ def fit(model: Model, examples: Examples, batch: int) -> tuple[Model, Examples]:
             "order of the logits with --classes, or how x is scaled with --scale"
         )
     if correct <= int(examples.y.bincount().amax()):
-        note = "classifies no better than always answering the most frequent label: its robustness says little"
+        note = (
+            "classifies no better than always answering the most frequent label: its robustness says little"
+        )
         model = replace(model, notes=(*model.notes, note))
     return model, examples
 

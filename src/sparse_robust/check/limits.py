@@ -54,7 +54,9 @@ def check_shape(shape: tuple[int, ...], what: str) -> None:
         ModelError: naming ``what``.
     """
     if min(shape, default=0) < 0 or prod(shape) > MAX_NUMBERS:
-        raise ModelError(f"{what} has shape {[*shape[:8]]}; at most {MAX_NUMBERS:,} numbers are computed with")
+        raise ModelError(
+            f"{what} has shape {[*shape[:8]]}; at most {MAX_NUMBERS:,} numbers are computed with"
+        )
 
 
 class Bounded(TorchDispatchMode):

@@ -178,7 +178,9 @@ def _notes(
         notes.append(f"attacked {used} images at a time, for want of memory")
     still = int((correct & ~moved).sum())
     if still and options.eps:
-        notes.append(f"no gradient reaches {still} of the images classified correctly, so FGS leaves them alone")
+        notes.append(
+            f"no gradient reaches {still} of the images classified correctly, so FGS leaves them alone"
+        )
     if diameter is not None and (far := int(((radius > diameter) & radius.isfinite()).sum())):
         notes.append(f"DeepFool leads {far} images farther than the box is wide ({diameter:.4g})")
     return notes
@@ -196,7 +198,9 @@ def _attack(model: Model, x: Tensor, y: Tensor, examples: Examples, options: Opt
     try:
         fgs = fast_gradient_sign(model.logits, x, y, eps=options.eps, box=examples.box)
         nearest = deepfool(model.logits, x, y)
-        stronger = strongest(model.logits, x, y, fgs, nearest, options.eps, examples.box) if options.strong else None
+        stronger = (
+            strongest(model.logits, x, y, fgs, nearest, options.eps, examples.box) if options.strong else None
+        )
     except RuntimeError as error:
         if out_of_memory(error):
             raise

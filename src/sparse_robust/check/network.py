@@ -35,7 +35,9 @@ def describe_counted(weights: dict[str, Tensor], others: Sequence[str], *, folde
 def _several(names: Sequence[str], noun: str) -> str:
     if len(names) > NAMED:
         return f"{len(names)} {noun}s"
-    return f"{len(names)} {noun}{'s' if len(names) != 1 else ''} ({', '.join(names)})" if names else f"no {noun}"
+    return (
+        f"{len(names)} {noun}{'s' if len(names) != 1 else ''} ({', '.join(names)})" if names else f"no {noun}"
+    )
 
 
 __all__ = ["counted", "describe_counted"]

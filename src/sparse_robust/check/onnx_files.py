@@ -53,7 +53,9 @@ def read_onnx(path: Path, name: str) -> Model:
 
 def _model(stored: onnx.ModelProto, name: str) -> Model:
     graph = stored.graph
-    opset = max((entry.version for entry in stored.opset_import if entry.domain in ("", "ai.onnx")), default=1)
+    opset = max(
+        (entry.version for entry in stored.opset_import if entry.domain in ("", "ai.onnx")), default=1
+    )
     if opset < OLDEST_OPSET:
         raise ModelError(
             f"written for version {opset} of ONNX's operators, where {OLDEST_OPSET} is the oldest that is run; "

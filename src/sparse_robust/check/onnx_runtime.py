@@ -61,7 +61,9 @@ class Reference:
         result = ours[self.whole.output]
         (theirs,) = self._run(given, [self.whole.output])
         if not _agree(result, theirs):
-            raise ModelError(f"{self._first_difference(given, ours)}; export it again for a newer version of ONNX")
+            raise ModelError(
+                f"{self._first_difference(given, ours)}; export it again for a newer version of ONNX"
+            )
         if self.network is not self.whole:
             check_order(result.flatten(1), logits.flatten(1))
 
@@ -110,7 +112,9 @@ class Reference:
         return helper.make_model(graph, opset_imports=versions, ir_version=IR_VERSION)
 
     def _first_difference(self, given: NDArray[Any], ours: dict[str, Any]) -> str:
-        names = [name for step in self.whole.steps for name in step.outputs if isinstance(ours.get(name), Tensor)]
+        names = [
+            name for step in self.whole.steps for name in step.outputs if isinstance(ours.get(name), Tensor)
+        ]
         for name, theirs in zip(names, self._run(given, names), strict=True):
             if not _agree(ours[name], theirs):
                 (step,) = (step for step in self.whole.steps if name in step.outputs)
@@ -137,7 +141,10 @@ def _agree(ours: Tensor, theirs: NDArray[Any]) -> bool:
         return True
     mine, theirs = mine.astype(np.float64), theirs.astype(np.float64)
     finite = np.isfinite(theirs)
-    if not np.array_equal(mine[~finite], theirs[~finite], equal_nan=True) or not np.isfinite(mine[finite]).all():
+    if (
+        not np.array_equal(mine[~finite], theirs[~finite], equal_nan=True)
+        or not np.isfinite(mine[finite]).all()
+    ):
         return False
     if not finite.any():
         return True

@@ -124,7 +124,12 @@ def slice_(
 
 
 def pad(
-    x: Tensor, pads: Tensor | None = None, value: Tensor | None = None, axes: Tensor | None = None, *, node: Node
+    x: Tensor,
+    pads: Tensor | None = None,
+    value: Tensor | None = None,
+    axes: Tensor | None = None,
+    *,
+    node: Node,
 ) -> Tensor:
     """Padding of any axes, by a number or by the entries at the edge."""
     ends = integers(node.get("pads") if pads is None else pads)

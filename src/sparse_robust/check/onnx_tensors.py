@@ -40,7 +40,9 @@ def load_external(model: onnx.ModelProto, folder: Path) -> None:
         if "length" not in given:
             tensor.external_data.add(key="length", value=str(length))
         elif given["length"] != str(length):
-            raise ModelError(f"tensor {tensor.name} has {length} bytes by its shape and {given['length']} stored")
+            raise ModelError(
+                f"tensor {tensor.name} has {length} bytes by its shape and {given['length']} stored"
+            )
         left -= length
         if left < 0:
             raise ModelError(f"external data of more than {MAX_FILE:,} bytes")
@@ -50,7 +52,9 @@ def load_external(model: onnx.ModelProto, folder: Path) -> None:
 
 
 def _stored(model: onnx.ModelProto) -> list[TensorProto]:
-    attributes = [attribute.t for node in model.graph.node for attribute in node.attribute if attribute.HasField("t")]
+    attributes = [
+        attribute.t for node in model.graph.node for attribute in node.attribute if attribute.HasField("t")
+    ]
     return [*model.graph.initializer, *attributes]
 
 

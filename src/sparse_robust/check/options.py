@@ -59,8 +59,12 @@ class Options:
             ValueError: if eps reaches from one end to the other, so that any image becomes any other.
         """
         if 0 < width <= self.eps:
-            advice = f"; if {self.eps:g} of 255 is meant, say --eps={self.eps / 255:.4g}" if width == 1 else ""
-            raise ValueError(f"eps {self.eps:g} is as wide as the range of x, {width:g}: any image is reached{advice}")
+            advice = (
+                f"; if {self.eps:g} of 255 is meant, say --eps={self.eps / 255:.4g}" if width == 1 else ""
+            )
+            raise ValueError(
+                f"eps {self.eps:g} is as wide as the range of x, {width:g}: any image is reached{advice}"
+            )
         if self.eps > width / 2:
             return (f"eps {self.eps:g} is more than half of the range of x: every image can be made grey",)
         return ()

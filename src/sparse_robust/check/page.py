@@ -51,11 +51,15 @@ STYLE = {
 def page(outcome: Outcome) -> str:
     """One file without references to others; whatever comes from the user's files is escaped."""
     sections = [
-        _section("Distances", "How far DeepFool moves each image that is classified correctly.", distances(outcome)),
+        _section(
+            "Distances", "How far DeepFool moves each image that is classified correctly.", distances(outcome)
+        ),
         _section("Sparsity by layer", "The share of zeros in the weight of each layer.", sparsity(outcome)),
     ]
     if (shown := images(outcome)) is not None:
-        caption = f"The first images, and what FGS makes of them at eps {outcome.options.eps:g}, with the answers."
+        caption = (
+            f"The first images, and what FGS makes of them at eps {outcome.options.eps:g}, with the answers."
+        )
         sections.insert(0, _section("Adversarial images", caption, shown))
     return TEMPLATE.format(text=html.escape(outcome.text()), sections="\n".join(sections))
 

@@ -137,7 +137,9 @@ def table(models: Sequence[Measured]) -> list[list[str]]:
     if comparisons:
         rows.append([f"difference from {models[0].name}, same images"])
         for metric in ("accuracy", "r_inf", "r_2"):
-            cells = [c.differences[metric].text("+") if metric in c.differences else "n/a" for c in comparisons]
+            cells = [
+                c.differences[metric].text("+") if metric in c.differences else "n/a" for c in comparisons
+            ]
             rows.append([metric, "", *cells])
     return rows
 

@@ -122,7 +122,10 @@ def read_caffemodel(file: Path | str) -> tuple[CaffeLayer, ...]:
 def _blobs(layer: Any, path: Path) -> Iterator[NDArray[np.float32]]:
     for blob in layer.blobs:
         numbers = np.array(blob.double_data or blob.data, dtype=np.float32)
-        legacy = [getattr(blob, side) if blob.HasField(side) else 1 for side in ("num", "channels", "height", "width")]
+        legacy = [
+            getattr(blob, side) if blob.HasField(side) else 1
+            for side in ("num", "channels", "height", "width")
+        ]
         shape = tuple(blob.shape.dim[: MAX_AXES + 1] if blob.HasField("shape") else legacy)
         if len(shape) > MAX_AXES or min(shape, default=0) < 0 or prod(shape) != len(numbers):
             found = f"a blob of shape {shape[:MAX_AXES]} with {len(numbers)} numbers"
