@@ -1,6 +1,7 @@
 """Command line: run experiments, print the ledgers, check models, look at the data."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,9 @@ from sparse_robust.experiments.store import Store
 from sparse_robust.theory import graph as proof_graph
 from sparse_robust.theory import ledger as proof_ledger
 
+MAX_SEEDS = 10_000
+"""In one run; the paper has 10."""
+
 
 def seeds(text: str) -> tuple[int, ...]:
     """``0-9`` or ``0,3,5`` as a tuple."""
@@ -19,7 +23,10 @@ def seeds(text: str) -> tuple[int, ...]:
         chosen: list[int] = []
         for part in text.split(","):
             first, _, last = part.partition("-")
-            chosen += range(int(first), int(last or first) + 1)
+            span = range(int(first), int(last or first) + 1)
+            if len(chosen) + span.stop - span.start > MAX_SEEDS:
+                raise argparse.ArgumentTypeError(f"{text!r} names more than {MAX_SEEDS} seeds")
+            chosen += span
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not like 0-9 or 0,3,5") from None
     if not chosen or len(set(chosen)) < len(chosen):
@@ -117,8 +124,16 @@ def run_command(options: argparse.Namespace) -> int:
     return 0
 
 
+def write_in_any_encoding() -> None:
+    """Write out characters that the output's encoding lacks, as a redirect's on Windows does most of ours."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit status."""
+    write_in_any_encoding()
     options = parser().parse_args(arguments)
     try:
         match options.command:

@@ -249,7 +249,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = command.parse_args(arguments)
     if options.steps < 2:
         command.error(f"--steps must be at least 2, got {options.steps}")
-    device, (commit, dirty) = torch.device(options.device), code_version()
+    for name in ("replicas", "turns"):
+        if getattr(options, name) < 1:
+            command.error(f"--{name} must be at least 1, got {getattr(options, name)}")
+    try:
+        device = torch.zeros(1, device=options.device).device
+    except (
+        RuntimeError,
+        AssertionError,
+    ) as error:  # AssertionError where PyTorch was built without a GPU's support
+        command.error(f"--device {options.device}: {str(error).splitlines()[0]}")
+    commit, dirty = code_version()
     speeds = [
         Speed(
             net=net,

@@ -110,8 +110,8 @@ def _step(node: onnx.NodeProto, opset: int) -> Step:
         return Step(kind, (), tuple(node.output), partial(_constant, node))
     if node.domain not in ("", "ai.onnx") or kind not in OPERATORS:
         raise ModelError(
-            f"operator {kind} of {node.domain or 'ONNX'} is not among those that are run: "
-            f"{', '.join(OPERATORS)}"
+            f"operator {kind} of {node.domain or 'ONNX'} is not among the {len(OPERATORS)} that are run; "
+            "hand over a network of common layers"
         )
     given = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
     given = {key: dense(v) if isinstance(v, TensorProto) else v for key, v in given.items()}

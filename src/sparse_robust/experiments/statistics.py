@@ -3,13 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from .catalogue import Profile, find, find_profile
-from .rows import Row
+from .rows import Row, read
 from .runner import expected
 from .store import Store
 
@@ -55,9 +56,9 @@ def scale_of(name: str, profile: str, store: Store | None = None) -> Profile:
     if profile != "published":
         return find_profile(profile)
     store = store or Store.default()
-    if not store.rows_path(name, PUBLISHED["laptop"]).exists():
+    if not store.published_path(name, PUBLISHED["laptop"]).exists():
         return "paper"
-    table = _read(name, "paper", PUBLISHED["paper"], store)
+    table = _read(name, "paper", store.published_path(name, PUBLISHED["paper"]))
     finished = not table.empty and len(table) >= complete_size(table, name, "paper")
     return "paper" if finished else "laptop"
 
@@ -79,12 +80,14 @@ def stored(
     """
     store = store or Store.default()
     scale = scale or scale_of(name, profile, store)
-    return _read(name, scale, PUBLISHED[scale] if profile == "published" else scale, store)
+    if profile == "published":
+        return _read(name, scale, store.published_path(name, PUBLISHED[scale]))
+    return _read(name, scale, store.rows_path(name, scale))
 
 
-def _read(name: str, scale: Profile, file: str, store: Store) -> pd.DataFrame:
+def _read(name: str, scale: Profile, path: Path) -> pd.DataFrame:
     keys = {spec.key for spec in find(name).specs[scale]}
-    rows = [row for row in store.rows(name, file) if row.spec in keys]
+    rows = [row for row in read(path) if row.spec in keys]
     table = frame(rows)
     if table.empty:
         return table
