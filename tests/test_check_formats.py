@@ -318,7 +318,7 @@ def test_what_is_no_model_is_one_clear_error(content, advice, tmp_path):
 
 def test_an_npz_is_no_model(tmp_path):
     np.savez(tmp_path / "m.npz", x=np.zeros(3))
-    with pytest.raises(ModelError, match="neither a torch.export archive"):
+    with pytest.raises(ModelError, match=r"neither a torch\.export archive"):
         load_model(tmp_path / "m.npz")
 
 

@@ -40,7 +40,13 @@ def exported(path, network, kind, x=X):
     else:
         axes = {"x": {0: "n"}}
         torch.onnx.export(
-            network.eval(), (x[:2],), path, dynamo=False, input_names=["x"], dynamic_axes=axes, opset_version=17
+            network.eval(),
+            (x[:2],),
+            path,
+            dynamo=False,
+            input_names=["x"],
+            dynamic_axes=axes,
+            opset_version=17,
         )
     return load_model(path)
 
@@ -55,7 +61,9 @@ def test_the_same_classifier_has_the_same_robustness_with_any_head(head, kind, t
     found, wanted = (measure(m, examples, Options(eps=0.05)) for m in (model, plain))
     assert torch.equal(found.resisted, wanted.resisted)
     torch.testing.assert_close(found.radius, wanted.radius, rtol=1e-4, atol=1e-5)
-    assert any("is left out" in note for note in model.notes) == (head not in ("none", "logarithm of a softmax"))
+    assert any("is left out" in note for note in model.notes) == (
+        head not in ("none", "logarithm of a softmax")
+    )
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -90,7 +90,10 @@ class Halves(nn.Module):
 
 
 OPERATORS = {
-    **{kind.__name__: partial(Head, nn.Identity(), kind()) for kind in (nn.GELU, nn.PReLU, nn.SELU, nn.Hardswish)},
+    **{
+        kind.__name__: partial(Head, nn.Identity(), kind())
+        for kind in (nn.GELU, nn.PReLU, nn.SELU, nn.Hardswish)
+    },
     "LayerNorm": partial(Head, nn.LayerNorm(8), nn.ELU()),
     "GroupNorm": partial(Head, nn.GroupNorm(3, 3), nn.CELU()),
     "LocalResponseNorm": partial(Head, nn.LocalResponseNorm(2), nn.Mish()),

@@ -11,7 +11,6 @@ from sparse_robust.check import ModelError, load_model
 from sparse_robust.check.onnx_node import Node
 from sparse_robust.check.onnx_operators import OPERATORS
 from sparse_robust.check.onnx_tensors import dense
-from sparse_robust.check.onnx_tensors import dense
 
 RANDOM = np.random.default_rng(0)
 
@@ -138,7 +137,11 @@ CASES = [
     ("Selu", [floats(9)], {}),
     ("Sign", [floats(5)], {}),
     ("Size", [IMAGE], {}),
-    ("Slice", [floats(5, 6), np.array([1, -1]), np.array([99, -99]), np.array([0, 1]), np.array([2, -2])], {}),
+    (
+        "Slice",
+        [floats(5, 6), np.array([1, -1]), np.array([99, -99]), np.array([0, 1]), np.array([2, -2])],
+        {},
+    ),
     ("Slice", [floats(5, 6), np.array([1]), np.array([-1])], {}),
     ("Softsign", [floats(9)], {}),
     ("SpaceToDepth", [floats(2, 3, 4, 6)], {"blocksize": 2}),
@@ -243,7 +246,7 @@ def test_softmax_before_version_13_is_over_all_axes_from_its_own_on(operator, op
 
 def test_operators_that_broadcast_by_attributes_are_refused(tmp_path):
     nodes = [helper.make_node("Add", ["x", "b"], ["y"], broadcast=1, axis=1)]
-    with pytest.raises(ModelError, match="version 6 of ONNX's operators, where 7 is the oldest"):
+    with pytest.raises(ModelError, match="version 6 of ONNX's operators, of which 7 is the oldest"):
         load_model(saved(tmp_path / "m.onnx", nodes, {"b": floats(1)}, 6))
 
 
@@ -258,7 +261,9 @@ def test_a_difference_from_onnxruntime_names_the_first_operator(tmp_path, monkey
     x = torch.from_numpy(floats(3, 1, 4, 4))
     load_model(path).verify(x)
     monkeypatch.setitem(OPERATORS, "Elu", lambda x, node: x.abs())
-    with pytest.raises(ModelError, match=r"other numbers than onnxruntime, first at Elu, whose result is 'e'"):
+    with pytest.raises(
+        ModelError, match=r"other numbers than onnxruntime, first at Elu, whose result is 'e'"
+    ):
         load_model(path).verify(x)
 
 

@@ -57,9 +57,7 @@ def to_pt2(network, path):
 
 
 EXPORTS = {
-    "default": lambda network, path: to_onnx(
-        network, path, dynamic_shapes=({0: torch.export.Dim("n")},)
-    ),
+    "default": lambda network, path: to_onnx(network, path, dynamic_shapes=({0: torch.export.Dim("n")},)),
     "older": lambda network, path: to_onnx(network, path, dynamo=False, do_constant_folding=False),
     "pt2": to_pt2,
 }
@@ -208,7 +206,11 @@ def test_sparse_initialisers_are_weights(tmp_path):
 
 @pytest.mark.parametrize(
     ("architecture", "activation"),
-    [("lenet-300-100", torch.relu), ("lenet-300-100-tanh", torch.tanh), ("lenet-300-100-sigmoid", torch.sigmoid)],
+    [
+        ("lenet-300-100", torch.relu),
+        ("lenet-300-100-tanh", torch.tanh),
+        ("lenet-300-100-sigmoid", torch.sigmoid),
+    ],
 )
 def test_the_activation_is_assumed_aloud_or_chosen(architecture, activation, tmp_path):
     torch.manual_seed(0)

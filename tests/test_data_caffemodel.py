@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sparse_robust.data import DataError
 from sparse_robust.data.caffemodel import read_caffemodel
 
+
 def varint(value: int) -> bytes:
     out = bytearray()
     while value >= 0x80:

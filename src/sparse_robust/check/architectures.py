@@ -147,7 +147,7 @@ def _matches(weight: Tensor, pattern: Pattern) -> bool:
 
 
 def _network(layers: list[Layer], architecture: Architecture) -> nn.Sequential:
-    """Fully connected layers with activations between them, after convolutions with poolings if there are any."""
+    """Fully connected layers with activations between them, after convolutions with poolings if any."""
     modules: list[nn.Module] = []
     convolutions = [layer for layer in layers if layer[0].ndim == 4]
     for weight, bias in convolutions:

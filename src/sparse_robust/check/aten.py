@@ -69,7 +69,7 @@ REARRANGES = {
     *("dropout.default", "dropout_.default", "feature_dropout.default", "alpha_dropout.default"),
     *("to.dtype", "_to_copy.default"),
 }
-"""Operators whose results hold the numbers of their first input, as far as a classifier has any use for it."""
+"""Operators whose results hold the numbers of their first input, as far as a classifier needs them."""
 
 PRODUCTS: dict[str, tuple[str, str, bool]] = {
     "linear.default": ("input", "weight", False),

@@ -14,15 +14,17 @@ from .ranges import BoxChoice
 ABOUT = "compare your pruned models with the dense one: does robustness fall before accuracy"
 
 MORE = """\
-models: ONNX, torch.export archives (.pt2), and the weights of a linear classifier, LeNet-300-100 or LeNet-5 as
-safetensors or .caffemodel. They have to return logits; a last softmax or sigmoid is left out. No pickle is ever
-opened, and nothing runs but listed operators. Of ONNX files, the logits are compared with onnxruntime's.
+models: ONNX, torch.export archives (.pt2), and the weights of a linear classifier, LeNet-300-100 or
+LeNet-5 as safetensors or .caffemodel. They have to return logits; a last softmax or sigmoid is left out.
+No pickle is ever opened, and nothing runs but listed operators. Of ONNX files, the logits are compared
+with onnxruntime's.
 
 data: x, uint8 (divided by 255) or float [N, ...], and y, integers [N]; from Keras's mnist.npz:
-  python -c "import numpy as np; d = np.load('mnist.npz'); np.savez('test.npz', x=d['x_test'], y=d['y_test'])"
+  python -c "import numpy as np; d = np.load('mnist.npz'); \
+np.savez('test.npz', x=d['x_test'], y=d['y_test'])"
 
-exit status: 1 if for one of the models robustness falls before accuracy, else 0; 2 for bad input; 3 if a number
-is not defined, as r_2 is not of a network that no image can change
+exit status: 1 if for one of the models robustness falls before accuracy, else 0; 2 for bad input; 3 if a
+number is not defined, as r_2 is not of a network that no image can change
 example: python -m sparse_robust check dense.onnx pruned.onnx --data test.npz --report report.html"""
 
 

@@ -63,7 +63,8 @@ class Outcome:
         clipped = "not clipped: x has no box" if box is None else f"clipped to [{box[0]:g}, {box[1]:g}]"
         return [
             f"{len(self.examples.y)} images [{shape}]; 95 % confidence intervals over images",
-            f"r_inf: accuracy under FGS, eps {self.options.eps:g}, {clipped}; r_2: mean distance of DeepFool, no box",
+            f"r_inf: accuracy under FGS, eps {self.options.eps:g}, {clipped}; "
+            "r_2: mean distance of DeepFool, no box",
         ]
 
     def _notes(self) -> list[str]:

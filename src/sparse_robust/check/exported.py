@@ -173,7 +173,7 @@ def _step(node: Mapping[str, Any]) -> Step:
     function = aten.function(target)
     if function is None:
         raise ModelError(
-            f"operator {target} is not among those that are run; export a network of common layers, or as ONNX"
+            f"operator {target} is not among those that are run; export common layers alone, or as ONNX"
         )
     given = {item["name"]: (item["kind"], item["arg"]) for item in node["inputs"]}
     if any(given[flag][1].get("as_bool") for flag in ("train", "training") if flag in given):

@@ -20,8 +20,8 @@ PICKLED = (
 
 TORCHSCRIPT = (
     "a TorchScript program, which is not run: PyTorch has retired TorchScript, and such a program may write "
-    "files; save the network itself with torch.export.save(torch.export.export(model.eval(), (x,)), 'm.pt2') or "
-    "torch.onnx.export(model.eval(), (x,), 'm.onnx')"
+    "files; save the network itself with torch.export.save(torch.export.export(model.eval(), (x,)), 'm.pt2') "
+    "or torch.onnx.export(model.eval(), (x,), 'm.onnx')"
 )
 
 UNKNOWN = (
@@ -41,8 +41,8 @@ def load_model(file: Path | str, name: str | None = None, architecture: str | No
     Args:
         file: a torch.export archive, ONNX, safetensors or a ``.caffemodel``.
         name: for messages and tables; the path as given unless told.
-        architecture: a key of ``ARCHITECTURES``, for a file that holds weights alone; recognised by the shapes
-            of the weights unless told.
+        architecture: a key of ``ARCHITECTURES``, for a file that holds weights alone; recognised by the
+            shapes of the weights unless told.
 
     Raises:
         FileNotFoundError: if there is no such file.

@@ -245,7 +245,7 @@ def _live(steps: Sequence[Step], output: str) -> list[Step]:
 
 
 def _origins(steps: Sequence[Step], labels: Mapping[str, str], folded: Values) -> dict[str, tuple[str, str]]:
-    """For each folded value, the tensor whose numbers it rearranges, and what the user calls its largest part."""
+    """For each folded value: the tensor whose numbers it rearranges, and what the user calls that tensor."""
     origins = {name: (name, label) for name, label in labels.items()}
     for step in steps:
         if not set(step.outputs) <= folded.keys():

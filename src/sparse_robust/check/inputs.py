@@ -44,8 +44,8 @@ def fit(model: Model, examples: Examples, batch: int) -> tuple[Model, Examples]:
         _check_scale(model, examples, logits, examples.scale, batch)
     if not correct:
         raise ModelError(
-            f"classifies none of {len(x)} images correctly, so nothing can be attacked: name the labels in the "
-            "order of the logits with --classes, or how x is scaled with --scale"
+            f"classifies none of {len(x)} images correctly, so nothing can be attacked: name the labels in "
+            "the order of the logits with --classes, or how x is scaled with --scale"
         )
     if correct <= int(examples.y.bincount().amax()):
         note = (
@@ -114,7 +114,7 @@ def check_logits(logits: Tensor, examples: Examples) -> None:
         raise ModelError("returns probabilities; attacks need logits: leave out its last softmax")
     if (logits >= 0).all() and (logits <= 1).all() and not (logits == logits[:1]).all():
         raise ModelError(
-            "returns numbers in [0, 1] alone, as a sigmoid does; attacks need logits: leave out its last sigmoid"
+            "returns numbers in [0, 1] alone, as a sigmoid does; attacks need logits: leave that out"
         )
 
 
@@ -128,8 +128,8 @@ def _check_scale(model: Model, examples: Examples, logits: Tensor, scale: float,
             box = "" if factor < 1 else f" --box=0,{GREY_LEVELS}"
             raise ModelError(
                 f"classifies {as_it_is:.0%} of the images as they are and {share:.0%} with x "
-                f"{'times' if factor > 1 else 'over'} {GREY_LEVELS}: say --scale={scale / factor:.6g}{box} for "
-                f"that, or --scale={scale:g} if x is meant as it is"
+                f"{'times' if factor > 1 else 'over'} {GREY_LEVELS}: say --scale={scale / factor:.6g}{box} "
+                f"for that, or --scale={scale:g} if x is meant as it is"
             )
 
 

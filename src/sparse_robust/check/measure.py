@@ -20,7 +20,7 @@ from .strong import Stronger, strongest
 from .text import first_line
 
 JACOBIANS = 2**31
-"""Bytes that DeepFool may take for gradients of all logits with respect to all pixels of a batch, and copies."""
+"""Bytes that DeepFool may take for the gradients of all logits with respect to all pixels of a batch."""
 
 COPIES = 4
 """Of the gradients, that are held at once."""
@@ -92,14 +92,14 @@ class Measured:
         failures, tried = int(self.failed.sum()), int(self.correct.sum())
         if failures > FAILING * tried:
             return (
-                f"DeepFool failed on {failures} of the {tried} images classified correctly, where no gradient leads "
-                "to another class: r_2 is not defined"
+                f"DeepFool failed on {failures} of the {tried} images classified correctly, where no "
+                "gradient leads to another class: r_2 is not defined"
             )
         mean = float(self.radius[~self.failed].mean())
         if self.diameter is not None and mean > self.diameter:
             return (
-                f"DeepFool's mean distance, {mean:.4g}, is beyond the diameter of the box, {self.diameter:.4g}: "
-                "there are no such images, and r_2 is not defined"
+                f"DeepFool's mean distance, {mean:.4g}, is beyond the diameter of the box, "
+                f"{self.diameter:.4g}: there are no such images, and r_2 is not defined"
             )
         return None
 
@@ -129,7 +129,7 @@ def measure(
         raise ModelError(f"{model.name}: {error}") from None
     except BatchMemoryError:
         raise ModelError(
-            f"{model.name}: memory runs out even for one image at a time; free some, or compare smaller models"
+            f"{model.name}: memory runs out even for one image at a time; free some, or take smaller models"
         ) from None
 
 

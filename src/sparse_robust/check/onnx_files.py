@@ -58,7 +58,7 @@ def _model(stored: onnx.ModelProto, name: str) -> Model:
     )
     if opset < OLDEST_OPSET:
         raise ModelError(
-            f"written for version {opset} of ONNX's operators, where {OLDEST_OPSET} is the oldest that is run; "
+            f"written for version {opset} of ONNX's operators, of which {OLDEST_OPSET} is the oldest run; "
             "export it again, or bring it up to date with onnx.version_converter.convert_version(model, 13)"
         )
     constants: dict[str, Tensor] = {tensor.name: dense(tensor) for tensor in graph.initializer}

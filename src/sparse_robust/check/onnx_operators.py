@@ -146,6 +146,6 @@ OPERATORS: dict[str, Operator] = dict(sorted((ELEMENTWISE | LAYERS | SHAPES).ite
 """By name. The batch is the first axis of what they compute with, as in every classifier of images."""
 
 REARRANGES = REARRANGING | {"Cast", "Dropout"}
-"""Operators whose results hold the numbers of their first input, as far as a classifier has any use for it."""
+"""Operators whose results hold the numbers of their first input, as far as a classifier needs them."""
 
 __all__ = ["OLDEST_OPSET", "OPERATORS", "REARRANGES"]

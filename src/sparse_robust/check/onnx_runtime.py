@@ -118,7 +118,8 @@ class Reference:
         for name, theirs in zip(names, self._run(given, names), strict=True):
             if not _agree(ours[name], theirs):
                 (step,) = (step for step in self.whole.steps if name in step.outputs)
-                return f"computes other numbers than onnxruntime, first at {step.operator}, whose result is {name!r}"
+                place = f"first at {step.operator}, whose result is {name!r}"
+                return f"computes other numbers than onnxruntime, {place}"
         return "computes other numbers than onnxruntime"
 
 

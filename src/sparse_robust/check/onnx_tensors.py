@@ -25,7 +25,7 @@ INTEGERS = (
 
 
 def load_external(model: onnx.ModelProto, folder: Path) -> None:
-    """Fetch the tensors that lie in files beside the model; the ``onnx`` package keeps them inside ``folder``.
+    """Fetch the tensors that lie in files beside the model; the ``onnx`` package keeps to ``folder``.
 
     Raises:
         ModelError: if they are longer than :data:`.limits.MAX_FILE` together.
@@ -72,7 +72,7 @@ def dense(stored: TensorProto) -> Tensor:
     if stored.data_type == TensorProto.BOOL:
         return torch.from_numpy(np.array(numpy_helper.to_array(stored)))
     raise ModelError(
-        f"tensor {stored.name} of type {TensorProto.DataType.Name(stored.data_type)}, which is not computed with; "
+        f"tensor {stored.name} of type {TensorProto.DataType.Name(stored.data_type)}, which is not run; "
         "export the network in float32"
     )
 

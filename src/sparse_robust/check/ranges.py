@@ -72,12 +72,12 @@ def scale_inputs(stored: NDArray[Any], scale: float | None = None, box: BoxChoic
     if box is None:
         if bytes_:
             box = (0.0, GREY_LEVELS / scale)
-        elif -ROUNDING <= low and high <= 1 + ROUNDING:
+        elif low >= -ROUNDING and high <= 1 + ROUNDING:
             box = (0.0, 1.0)
         else:
             raise RangeError(
-                f"x spans [{low:.4g}, {high:.4g}] and is no image in [0, 1]; say in which box attacks have to "
-                f"stay, with --box={low:.4g},{high:.4g} for example, or that there is none, with --box=none"
+                f"x spans [{low:.4g}, {high:.4g}] and is no image in [0, 1]; say in which box attacks have "
+                f"to stay, with --box={low:.4g},{high:.4g} for example, or that there is none: --box=none"
             )
     return _clipped(x, scale, (low, high), box)
 
@@ -86,8 +86,8 @@ def _recognised_scale(low: float, high: float, bytes_: bool, box: BoxChoice) -> 
     if bytes_:
         if high < DARK:
             raise RangeError(
-                f"x is uint8 and at most {high:.0f}, so 0 to 255 is not its range; say what x is to be divided "
-                f"by: --scale={max(high, 1):.0f}, or --scale=255 if these are dark bytes"
+                f"x is uint8 and at most {high:.0f}, so 0 to 255 is not its range; say what x is to be "
+                f"divided by: --scale={max(high, 1):.0f}, or --scale=255 if these are dark bytes"
             )
         if isinstance(box, tuple) and box[1] > 1:
             raise RangeError(

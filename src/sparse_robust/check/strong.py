@@ -1,4 +1,4 @@
-"""Stronger attacks beside the paper's: where they find much more, gradients are masked and the rest says little."""
+"""Stronger attacks beside the paper's: where they find much more, gradients are masked."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Stronger:
 
 
 def projected_gradient(logits_fn: LogitsFn, x: Tensor, y: Tensor, eps: float, box: Box) -> Tensor:
-    """Bool [N], whether FGS in small steps within the l_infinity ball of radius ``eps`` flips ``x`` [N, *D]."""
+    """Bool [N], whether FGS in small steps within the l_infinity ball of radius ``eps`` flips x [N, *D]."""
     x_adv, flipped = x, torch.zeros_like(y, dtype=torch.bool)
     for _ in range(STEPS):
         step = fast_gradient_sign(logits_fn, x_adv, y, eps=2.5 * eps / STEPS, box=box)

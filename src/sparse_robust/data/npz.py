@@ -1,4 +1,4 @@
-"""Arrays of a NumPy archive, through NumPy: what a header promises is looked at before anything is unpacked."""
+"""Arrays of a NumPy archive, through NumPy: headers can be looked at before anything is unpacked."""
 
 from __future__ import annotations
 
