@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,10 @@ from torch.nn import functional
 
 from .limits import check_shape
 from .onnx_node import Node, Operator, integers
+
+
+PADDINGS: dict[str, Any] = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
+"""Modes of a padding by entries of the value itself: ONNX's names for NumPy's."""
 
 
 def reshape(x: Tensor, shape: Tensor, *, node: Node) -> Tensor:
@@ -143,7 +148,7 @@ def pad(
         if mode == "constant":
             x = functional.pad(x, [0, 0] * (x.ndim - 1 - axis) + [before, after], value=fill)
         else:
-            index = np.pad(np.arange(x.shape[axis]), (before, after), mode)  # reflect, edge and wrap
+            index = np.pad(np.arange(x.shape[axis]), (before, after), PADDINGS[mode])
             x = x.index_select(axis, torch.from_numpy(index))
     return x
 
