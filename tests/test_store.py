@@ -235,7 +235,7 @@ def test_a_full_disk_names_the_folder(store: Store, monkeypatch: pytest.MonkeyPa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StoreError, match="No space left on device.*SPARSE_ROBUST_RESULTS") as caught:
+    with pytest.raises(StoreError, match=r"No space left on device.*SPARSE_ROBUST_RESULTS") as caught:
         store.add_rows("e", "smoke", [ROW])
     assert str(caught.value).startswith(f"{store.results}: ")
 

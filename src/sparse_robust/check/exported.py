@@ -21,7 +21,7 @@ from torch import Tensor
 from . import aten
 from .archives import Archive
 from .graph import Graph, Product, Step, Values, build
-from .heads import check_order, without_head
+from .heads import check_head, without_head
 from .limits import MAX_STEPS
 from .memory import out_of_memory
 from .model import Model, ModelError, plain
@@ -109,10 +109,9 @@ def _verify(whole: Graph, network: Graph, x: Tensor, dtype: torch.dtype) -> None
     """Compare the logits with the network's own output, and with its output for bytes if it takes those."""
     with torch.no_grad():
         x = x.round() if dtype == torch.uint8 else x
-        value = whole.evaluate(x, (whole.output,))[0]
-        if network is not whole:
-            check_order(value.flatten(1), network.evaluate(x, (network.output,))[0].flatten(1))
+        check_head(whole, network, x)
         if dtype == torch.uint8:
+            value = whole.evaluate(x, (whole.output,))[0]
             exact = whole.evaluate(x.to(torch.uint8), (whole.output,))[0]
             if not torch.allclose(value, exact, rtol=1e-3, atol=1e-5 * float(exact.abs().amax())):
                 raise ModelError("computes with uint8 as no real number would; convert to float first")

@@ -46,13 +46,23 @@ def without_head(graph: Graph) -> tuple[Graph, str | None]:
     return cut(graph, head), f"its last {said} is left out: attacks need logits, whose order is the same"
 
 
-def check_order(values: Tensor, logits: Tensor) -> None:
-    """Refuse logits [N, K] that decide otherwise than the network's own output ``values`` [N, K] does.
+def check_head(whole: Graph, network: Graph, x: Tensor) -> None:
+    """Refuse a network whose logits for ``x`` [N, *D] decide otherwise than its own output does.
+
+    Args:
+        whole: the network with its head.
+        network: the same without it.
+        x: some examples.
 
     Raises:
-        ModelError: if for an example the class of the largest logit is not the one of the largest value.
+        ModelError: if an output depends on the other examples, or the class of the largest logit is not that
+            of the largest output.
     """
-    if values.shape == logits.shape and logits.ndim == 2:
+    if whole is network:
+        return
+    values, alone = (whole.evaluate(part, (whole.output,))[0].flatten(1) for part in (x, x[:1]))
+    logits = network.evaluate(x, (network.output,))[0].flatten(1)
+    if values.shape == logits.shape and torch.allclose(alone, values[:1], rtol=1e-3, atol=1e-4):
         chosen = values.gather(1, logits.argmax(1, keepdim=True)).squeeze(1)
         if torch.allclose(chosen, values.amax(1), rtol=1e-5, atol=1e-6):
             return
@@ -76,4 +86,4 @@ def _increases(step: Step, data: str, constants: Any) -> bool:
     return True
 
 
-__all__ = ["SATURATING", "check_order", "without_head"]
+__all__ = ["SATURATING", "check_head", "without_head"]

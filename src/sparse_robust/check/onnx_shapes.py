@@ -13,7 +13,6 @@ from torch.nn import functional
 from .limits import check_shape
 from .onnx_node import Node, Operator, integers
 
-
 PADDINGS: dict[str, Any] = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
 """Modes of a padding by entries of the value itself: ONNX's names for NumPy's."""
 
