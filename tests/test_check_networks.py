@@ -51,6 +51,12 @@ def mobile_2() -> nn.Module:
     return models.MobileNetV2(4, 0.25, [[1, 16, 1, 1], [6, 24, 2, 2]])
 
 
+def vgg_bn() -> nn.Module:
+    """Without the two layers of 4096 before the last, which would be 120 million weights."""
+    features = vgg.make_layers([8, "M", 8, "M"], batch_norm=True)
+    return nn.Sequential(features, nn.AdaptiveAvgPool2d(7), nn.Flatten(), nn.Linear(8 * 49, 4))
+
+
 def vit() -> nn.Module:
     return models.VisionTransformer(
         image_size=SIDE, patch_size=8, num_layers=1, num_heads=2, hidden_dim=16, mlp_dim=24, num_classes=4
@@ -58,7 +64,7 @@ def vit() -> nn.Module:
 
 
 NETWORKS = {
-    "vgg11_bn": lambda: vgg.VGG(vgg.make_layers([8, "M", 8, "M"], batch_norm=True), num_classes=4),
+    "vgg11_bn": vgg_bn,
     "resnet18": lambda: resnet.ResNet(resnet.BasicBlock, [1, 1, 1, 1], 4, width_per_group=64),
     "resnet50": lambda: resnet.ResNet(resnet.Bottleneck, [1, 1, 1, 1], 4, width_per_group=8),
     "mobilenet_v2": mobile_2,
