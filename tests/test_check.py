@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from safetensors.torch import save_file
 from scipy import stats
 from torch import Tensor, nn
 
-from sparse_robust.__main__ import labels, main
+from sparse_robust.__main__ import main
 from sparse_robust.check import (
     Comparison,
     Examples,
@@ -19,13 +20,13 @@ from sparse_robust.check import (
     Measured,
     Model,
     ModelError,
+    Options,
     compare,
     load_model,
     measure,
-    read_examples,
 )
+from sparse_robust.check.command import box, labels
 from sparse_robust.check.report import mean, proportion
-from sparse_robust.data import DataError
 from sparse_robust.metrics import exact_radius
 from sparse_robust.models import LeNet5, LeNet300100, LinearClassifier
 
@@ -67,7 +68,7 @@ def files(examples, weight, tmp_path) -> tuple[Path, Path, Path]:
 
 def test_a_linear_model_is_measured_exactly(files, examples, weight):
     """The dense model makes the labels; radius and FGS have closed forms."""
-    found = measure(load_model(files[0]), examples, eps=0.05, batch=64)
+    found = measure(load_model(files[0]), examples, Options(eps=0.05, batch=64))
     bias = -weight.sum(1) / 2
     flat = examples.x.flatten(1)
     exact = exact_radius(weight.unsqueeze(0), bias.unsqueeze(0), flat, examples.y, q=2)[0]
@@ -90,7 +91,8 @@ def test_activation_sparsity_is_that_of_the_last_layers_input(tmp_path):
     model.hidden_2.bias.data[0, :40] = -1
     path = save(tmp_path / "m", **{name: value[0] for name, value in model.state_dict().items()})
     x = torch.rand(50, D)
-    found = measure(load_model(path), Examples(x, torch.zeros(50).long(), (0.0, 1.0)), eps=0.1, batch=20)
+    y = load_model(path).logits(x).argmax(1)
+    found = measure(load_model(path), Examples(x, y, (0.0, 1.0)), Options(batch=20))
     activations = model.activations(x.unsqueeze(0))[-1][0]
     torch.testing.assert_close(found.silent, (activations == 0).double().mean(1))
     assert found.silent.min() >= 0.4
@@ -136,7 +138,7 @@ def test_layers_are_found_by_their_shapes_in_any_order(separator, tmp_path):
         ({"fc.weight": torch.zeros(10, 784), "fc.bias": torch.zeros(7)}, "7 biases"),
         ({"a.weight": torch.zeros(10, 9), "b.weight": torch.zeros(3, 10)}, r"no known network.*a \[10, 9\]"),
         ({"fc.weight": torch.zeros(4, 3, 5)}, "no known network"),
-        ({"running_mean": torch.zeros(4)}, "neither a weight nor a bias"),
+        ({"running_mean": torch.zeros(4)}, "neither a weight, a bias nor a mask"),
         ({"fc.bias": torch.zeros(4)}, "without a weight"),
         ({"fc.weight": torch.zeros(4, 3), "fc/weight": torch.zeros(4, 3)}, "a second time"),
     ],
@@ -188,13 +190,26 @@ def test_intervals_are_those_of_the_textbook():
     assert str(Interval(0.5, -0.00001, 1)) == "0.5000 [0.0000, 1.0000]"
 
 
-def test_an_image_on_which_deepfool_failed_is_left_out_for_every_model():
-    first = measured("a", [1, 1, 1, 1], [1, 1, 1, 1], [1.0, 2.0, math.inf, 4.0])
-    second = measured("b", [1, 1, 1, 1], [1, 1, 1, 1], [2.0, math.inf, 9.0, 4.0])
+def test_an_image_on_which_deepfool_failed_is_left_out_of_the_difference():
+    first = measured("a", [1] * 20, [1] * 20, [*range(19), math.inf])
+    second = measured("b", [1] * 20, [1] * 20, [math.inf, *range(2, 21)])
     (found,) = compare([first, second])
-    assert found.differences["r_2"].mean == 0.5
-    (found,) = compare([first, measured("c", [1] * 4, [1] * 4, [math.inf] * 4)])
-    assert "r_2" not in found.differences
+    assert found.differences["r_2"].mean == 1.0
+
+
+@pytest.mark.parametrize("failures", [2, 3, 20])
+def test_r_2_is_not_defined_where_deepfool_fails_on_more_than_a_tenth_of_the_images(failures):
+    first = measured("a", [1] * 20, [1] * 20, [1.0] * 20)
+    second = measured("b", [1] * 20, [1] * 20, [math.inf] * failures + [1.0] * (20 - failures))
+    (found,) = compare([first, second])
+    assert ("r_2" in found.differences) == (failures == 2)
+    assert (second.unsound is None) == (failures == 2)
+
+
+def test_r_2_is_not_defined_beyond_the_diameter_of_the_box():
+    near = measured("a", [1, 1], [1, 1], [1.0, 2.9])
+    assert replace(near, diameter=2.0).unsound is None
+    assert "beyond the diameter" in replace(near, diameter=1.9).unsound
 
 
 FALL, NONE, RISE = Interval(-0.2, -0.3, -0.1), Interval(0.0, -0.1, 0.1), Interval(0.2, 0.1, 0.3)
@@ -277,50 +292,6 @@ def test_classes_names_the_labels_in_the_order_of_the_logits(files, tmp_path, ca
     assert "logits 0 to 2, labels go from 1 to 7; name the labels" in capsys.readouterr().err
 
 
-X, Y = np.zeros((3, 4, 5), np.float32), np.zeros(3, np.int64)
-
-
-@pytest.mark.parametrize(
-    ("arrays", "advice"),
-    [
-        ({"x": X}, "arrays x and y are needed, found x"),
-        ({"x": X, "y": Y[:2]}, "x [N, *D] and y [N] are needed, found [3, 4, 5] and [2]"),
-        ({"x": X, "y": Y.astype(float)}, "y must hold class indices"),
-        ({"x": X.astype(int), "y": Y}, "x must be uint8 or floating point, found int64"),
-        ({"x": X + np.nan, "y": Y}, "60 of its numbers are not"),
-        ({"x": X + 200, "y": Y}, "pixels up to 200; store them as uint8"),
-        ({"x": X[:1], "y": Y[:1]}, "at least 2 examples, found 1"),
-        ({"x": np.array([None, 3]), "y": Y[:2]}, "no .npz that can be read"),
-    ],
-)
-def test_bad_data_are_one_clear_error(arrays, advice, files, tmp_path, capsys):
-    path = tmp_path / "bad.npz"
-    np.savez(path, **arrays)
-    assert main(["check", str(files[0]), "--data", str(path)]) == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert advice in error
-    assert str(path) in error
-
-
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x04K\x01."])
-def test_what_is_no_npz_is_one_clear_error(content, tmp_path):
-    path = tmp_path / "bad.npz"
-    path.write_bytes(content)
-    with pytest.raises(DataError, match=r"numpy\.savez"):
-        read_examples(path)
-
-
-def test_pixels_are_scaled_and_other_inputs_have_no_box(tmp_path):
-    path = tmp_path / "m.npz"
-    np.savez(path, x=np.array([[0, 51], [255, 1]], np.uint8), y=[0, 1])
-    found = read_examples(path)
-    torch.testing.assert_close(found.x, torch.tensor([[0, 0.2], [1, 1 / 255]]))
-    assert found.box == (0.0, 1.0)
-    np.savez(path, x=np.array([[0.5, -1.5], [0.1, 2.2]]), y=[0, 1])
-    assert read_examples(path).box is None
-
-
 @pytest.mark.parametrize(
     ("change", "advice"),
     [
@@ -329,6 +300,8 @@ def test_pixels_are_scaled_and_other_inputs_have_no_box(tmp_path):
         (lambda z: z[:, :1], "returns [200, 1] for 200 examples"),
         (lambda z: z[:9], "returns [9, 3] for 200 examples"),
         (lambda z: (z,), "returns tuple"),
+        (lambda z: z.sigmoid(), "numbers in [0, 1] alone, as a sigmoid does"),
+        (lambda z: -z, "classifies none of 200 images correctly"),
         (lambda z: z - z.mean(0), "save it in evaluation mode"),
         (lambda z: z.detach(), "no gradients reach the input"),
     ],
@@ -336,7 +309,7 @@ def test_pixels_are_scaled_and_other_inputs_have_no_box(tmp_path):
 def test_outputs_that_are_no_logits_are_one_clear_error(change, advice, examples, weight):
     model = Model("m", "none", {}, lambda x: (change(x.flatten(1) @ weight.mT), None))
     with pytest.raises(ModelError) as refusal:
-        measure(model, examples, eps=0.1, batch=200)
+        measure(model, examples, Options(batch=200))
     assert advice in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
@@ -345,8 +318,13 @@ def test_outputs_that_are_no_logits_are_one_clear_error(change, advice, examples
     ("arguments", "advice"),
     [
         (["--eps", "-1"], "eps must be at least 0"),
-        (["--batch", "0"], "batch at least 1"),
-        (["--examples", "-3"], "examples at least 2"),
+        (["--eps", "nan"], "eps must be at least 0"),
+        (["--eps", "25"], "if 25 of 255 is meant, say --eps=0.09804"),
+        (["--batch", "0"], "batch must be at least 1"),
+        (["--examples", "-3"], "examples must be at least 2"),
+        (["--scale", "0"], "scale must be above 0"),
+        (["--box", "1,0"], "LOW < HIGH"),
+        (["--box=-1,.5"], "leaves the box [-1, 0.5]"),
     ],
 )
 def test_options_that_make_no_sense(arguments, advice, files, capsys):
@@ -368,9 +346,18 @@ def test_help_shows_an_example_and_the_exit_status(capsys):
     assert "exit status" in text
 
 
-@pytest.mark.parametrize("text", ["", "1", "1,1", "a,b"])
+@pytest.mark.parametrize("text", ["", "1", "1,1", "a,b", "0,99999999999999999999"])
 def test_labels_that_make_no_sense(text, capsys):
     with pytest.raises(SystemExit):
         main(["check", "m", "--data", "d", f"--classes={text}"])
     assert "argument --classes" in capsys.readouterr().err
     assert labels("7,1") == (7, 1)
+
+
+@pytest.mark.parametrize("text", ["", "1", "0,1,2", "a,b"])
+def test_boxes_that_make_no_sense(text, capsys):
+    with pytest.raises(SystemExit):
+        main(["check", "m", "--data", "d", f"--box={text}"])
+    assert "argument --box" in capsys.readouterr().err
+    assert box("-1,1") == (-1.0, 1.0)
+    assert box("none") == "none"

@@ -1,12 +1,15 @@
 """The command line, as a newcomer uses it."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
 from sparse_robust.__main__ import main, seeds
+from sparse_robust.experiments import Store
 from sparse_robust.studies.catalogue import CATALOGUE
+from sparse_robust.studies.ledger import findings
 
 
 @pytest.fixture(autouse=True)
@@ -57,8 +60,26 @@ def test_every_command_has_help(command, capsys):
 
 
 def test_claims_without_rows_are_not_run(capsys):
-    assert main(["claims"]) == 0
+    assert main(["claims", "--profile", "smoke"]) == 0
     assert "not run" in capsys.readouterr().out
+
+
+def test_published_rows_are_found_wherever_the_user_keeps_their_own(monkeypatch):
+    elsewhere = findings("published", Store.default())
+    monkeypatch.delenv("SPARSE_ROBUST_RESULTS")
+    assert elsewhere == findings("published", Store.default())
+    assert any(finding.verdict != "not run" for finding in elsewhere.values())
+
+
+def test_output_in_an_encoding_that_lacks_characters_is_written_out():
+    """As a redirect on Windows does; ``data`` prints an ellipsis or none, so the stream is made by hand."""
+    code = (
+        "from sparse_robust.__main__ import write_in_any_encoding as w; w(); "
+        "print('\\N{LESS-THAN OR EQUAL TO} 1')"
+    )
+    environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
+    assert ended.stdout.split() == [rb"\u2264", b"1"]
 
 
 def test_data_says_what_is_found(tmp_path, capsys):
@@ -71,7 +92,7 @@ def test_seeds(text, chosen):
     assert seeds(text) == chosen
 
 
-@pytest.mark.parametrize("text", ["", "x", "2-0", "1,1", "-1"])
+@pytest.mark.parametrize("text", ["", "x", "2-0", "1,1", "-1", "0-3000000000", "0-9999,20000-20001"])
 def test_seeds_that_make_no_sense(text, capsys):
     with pytest.raises(SystemExit):
         main(["run", "linear-binary", f"--seeds={text}"])

@@ -12,11 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sparse_robust.data import DataError, caffemodel
+from sparse_robust.data import DataError
 from sparse_robust.data.caffemodel import read_caffemodel
-
-FIELDS = 10_000
-"""A lower limit than the reader's, which a slow machine reaches in a moment, too."""
 
 
 def varint(value: int) -> bytes:
@@ -103,16 +100,18 @@ def test_what_is_not_looked_into_may_be_anything(write):
     np.testing.assert_array_equal(found.blobs[0], WEIGHT)
 
 
+NO_BUFFER = "bytes that are no whole protocol buffer"
+
 BAD = {
     "empty": (b"", "none"),
     "no weights": (layer("data"), "none"),
     "text": (b"name: 'LeNet'\nlayer {\n}\n", "expected a .caffemodel"),
-    "length past the end": (varint(100 << 3 | 2) + varint(10**6) + b"abc", "1000000 bytes where 3 are left"),
-    "length of 2^63": (varint(100 << 3 | 2) + varint(2**63) + b"abc", "are left"),
-    "endless number": (b"\xff" * 20, "more than 10 bytes"),
-    "number cut off": (NET + b"\x80", "the middle of a number"),
-    "field 0": (b"\x00\x00", "number 0"),
-    "group": (varint(1 << 3 | 3), "wire type 3"),
+    "length past the end": (varint(100 << 3 | 2) + varint(10**6) + b"abc", NO_BUFFER),
+    "length of 2^63": (varint(100 << 3 | 2) + varint(2**63) + b"abc", NO_BUFFER),
+    "endless number": (b"\xff" * 20, NO_BUFFER),
+    "number cut off": (NET + b"\x80", NO_BUFFER),
+    "field 0": (b"\x00\x00", NO_BUFFER),
+    "group": (varint(1 << 3 | 3), NO_BUFFER),
     "shape too large": (
         layer("a", field(7, field(1, varint(2**62) * 2)) + field(5, b"1234")),
         "with 1 numbers",
@@ -122,14 +121,12 @@ BAD = {
         "a blob of shape",
     ),
     "shape of nothing": (layer("a", field(7, field(1, varint(0))) + field(5, b"1234")), "with 1 numbers"),
-    "half a float": (layer("a", field(7, field(1, varint(1))) + field(5, b"12345")), "5 bytes"),
-    "too many fields": (field(3, 1) * (FIELDS + 1), f"more than {FIELDS} fields"),
+    "half a float": (layer("a", field(7, field(1, varint(1))) + field(5, b"12345")), NO_BUFFER),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_file_gets_one_error_that_names_it_and_the_remedy(write, name, monkeypatch):
-    monkeypatch.setattr(caffemodel, "MAX_FIELDS", FIELDS)
+def test_a_bad_file_gets_one_error_that_names_it_and_the_remedy(write, name):
     content, message = BAD[name]
     file = write(content)
     tracemalloc.start()

@@ -34,25 +34,27 @@ ROW = Row(
 )
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
+natural = st.integers(min_value=0)
+positive = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
 rows = st.builds(
     Row,
     experiment=st.text(),
     spec=st.text(),
-    seed=st.integers(),
-    round=st.integers(),
-    sparsity=finite,
+    seed=natural,
+    round=natural,
+    sparsity=st.floats(0, 1),
     metric=st.text(),
     attack=st.none() | st.text(),
     value=finite | st.just(math.inf),
-    n=st.integers(),
-    stderr=st.none() | finite,
+    n=natural,
+    stderr=st.none() | positive,
     commit=st.text(),
     dirty=st.booleans(),
     torch=st.text(),
     device=st.text(),
     data=st.text(),
     data_description=st.text(),
-    seconds=finite,
+    seconds=positive,
 )
 
 
@@ -110,6 +112,12 @@ BAD = {
     "NaN": (damaged(value=math.nan), "value must be float, got nan"),
     "Infinity": (damaged(value=math.inf), "value must be float, got inf"),
     "too large": (ROW.to_json().replace("1.25", "1e999").encode(), "value must be float, got inf"),
+    "sparsity above 1": (damaged(sparsity=9.0), r"sparsity must lie in \[0, 1\], got 9\.0"),
+    "accuracy above 1": (damaged(metric="accuracy", value=7.0), r"accuracy must lie in \[0, 1\], got 7\.0"),
+    "a layer's sparsity": (damaged(metric="sparsity_2", value=-0.1), r"sparsity_2 must lie in \[0, 1\]"),
+    "n below 0": (damaged(n=-5), "seed, round, n, seconds and stderr must be at least 0"),
+    "seconds below 0": (damaged(seconds=-1.0), "must be at least 0"),
+    "brackets within brackets": (b"[" * 100_000, "brackets within brackets"),
     "stderr NaN": (damaged(stderr=math.nan), r"stderr must be float \| None, got nan"),
 }
 

@@ -224,7 +224,21 @@ def test_a_read_only_folder_is_named(store: Store, monkeypatch: pytest.MonkeyPat
 def test_folders_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPARSE_ROBUST_RESULTS", str(tmp_path / "r"))
     monkeypatch.setenv("SPARSE_ROBUST_CACHE", str(tmp_path / "c"))
-    assert Store.default() == Store(tmp_path / "r", tmp_path / "c")
+    published = Path(__file__).parents[1] / "book" / "results"
+    assert Store.default() == Store(tmp_path / "r", tmp_path / "c", published)
+    monkeypatch.setenv("SPARSE_ROBUST_RESULTS", "~/r")
+    monkeypatch.setenv("SPARSE_ROBUST_CACHE", "~/c")
+    assert Store.default() == Store(Path.home() / "r", Path.home() / "c", published)
+
+
+def test_a_full_disk_names_the_folder(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match=r"No space left on device.*SPARSE_ROBUST_RESULTS") as caught:
+        store.add_rows("e", "smoke", [ROW])
+    assert str(caught.value).startswith(f"{store.results}: ")
 
 
 def test_default_folders(monkeypatch: pytest.MonkeyPatch) -> None:

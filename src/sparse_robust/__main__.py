@@ -1,18 +1,22 @@
 """Command line: run experiments, reproduce the book, print the ledgers, check models, measure speeds."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
 
 from sparse_robust import __version__, data
 from sparse_robust.bench import command as bench
-from sparse_robust.check import check
+from sparse_robust.check import command as check_command
 from sparse_robust.experiments import PROFILES, Store, run_side_by_side
 from sparse_robust.proofs import graph as proof_graph
 from sparse_robust.proofs import ledger as proof_ledger
 from sparse_robust.studies import ledger
 from sparse_robust.studies.catalogue import CATALOGUE, find
+
+MAX_SEEDS = 10_000
+"""In one run; the paper has 10."""
 
 
 def seeds(text: str) -> tuple[int, ...]:
@@ -21,23 +25,15 @@ def seeds(text: str) -> tuple[int, ...]:
         chosen: list[int] = []
         for part in text.split(","):
             first, _, last = part.partition("-")
-            chosen += range(int(first), int(last or first) + 1)
+            span = range(int(first), int(last or first) + 1)
+            if len(chosen) + span.stop - span.start > MAX_SEEDS:
+                raise argparse.ArgumentTypeError(f"{text!r} names more than {MAX_SEEDS} seeds")
+            chosen += span
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not like 0-9 or 0,3,5") from None
     if not chosen or len(set(chosen)) < len(chosen):
         raise argparse.ArgumentTypeError(f"{text!r} names no seed, or one twice")
     return tuple(chosen)
-
-
-def labels(text: str) -> tuple[int, ...]:
-    """``7,1,3`` as a tuple."""
-    try:
-        chosen = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not like 0,1,2") from None
-    if len(set(chosen)) < len(chosen) or len(chosen) < 2:
-        raise argparse.ArgumentTypeError(f"{text!r} names a label twice, or fewer than two")
-    return chosen
 
 
 def parser() -> argparse.ArgumentParser:
@@ -108,28 +104,7 @@ def parser() -> argparse.ArgumentParser:
         const="",
         help="instead print what rests on what, in Graphviz' language: of all statements, or of one",
     )
-    compare = command(
-        "check",
-        "compare your pruned models with the dense one: does robustness fall before accuracy",
-        "models: ONNX, torch.export archives (.pt2), TorchScript, and the weights of a linear classifier,\n"
-        "LeNet-300-100 or LeNet-5 as safetensors or .caffemodel. They have to return logits. No pickle is\n"
-        "ever opened; PyTorch compiles and runs a TorchScript program if it names listed operators only.\n\n"
-        "data: x, uint8 (divided by 255) or float [N, ...], and y, integers [N]; from Keras's mnist.npz:\n"
-        "  python -c \"import numpy as np; d = np.load('mnist.npz'); "
-        "np.savez('test.npz', x=d['x_test'], y=d['y_test'])\"\n\n"
-        "exit status: 1 if for one of the models robustness falls before accuracy, else 0; 2 for bad input\n"
-        "example: python -m sparse_robust check dense.onnx pruned.onnx --data test.npz",
-    )
-    compare.add_argument("models", metavar="MODEL", nargs="+", help="files, the dense model first")
-    compare.add_argument("--data", metavar="FILE", required=True, help="an .npz with arrays x and y")
-    compare.add_argument("--eps", type=float, default=0.1, help="of FGS, in the units of x (default: 0.1)")
-    compare.add_argument("--examples", type=int, metavar="N", help="only the first N (default: all)")
-    compare.add_argument(
-        "--batch", type=int, default=500, metavar="N", help="examples at once (default: 500)"
-    )
-    compare.add_argument(
-        "--classes", type=labels, help="labels in the order of the logits, as 1,7 (default: 0,1,2,...)"
-    )
+    check_command.add_arguments(command("check", check_command.ABOUT, check_command.MORE))
     again = command(
         "reproduce",
         "run every experiment and chapter, compare with the paper, build the site of your numbers",
@@ -161,29 +136,23 @@ def run_command(options: argparse.Namespace) -> int:
     return 0
 
 
-def check_command(options: argparse.Namespace) -> int:
-    """Print models side by side; 1 if robustness falls before accuracy for one of them."""
-    text, over_pruned = check(
-        options.models,
-        options.data,
-        eps=options.eps,
-        limit=options.examples,
-        batch=options.batch,
-        classes=options.classes,
-    )
-    print(text)
-    return int(over_pruned)
+def write_in_any_encoding() -> None:
+    """Write out characters that the output's encoding lacks, as a redirect's on Windows does most of ours."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit status."""
+    write_in_any_encoding()
     options = parser().parse_args(arguments)
     try:
         match options.command:
             case "run":
                 return run_command(options)
             case "check":
-                return check_command(options)
+                return check_command.run(options)
             case "claims":
                 print(ledger.table(options.profile))
             case "proofs" if options.graph is not None:
@@ -194,9 +163,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(table.to_string(index=False, justify="left"), proof_ledger.summary(), sep="\n\n")
                 return int(any(outcome.error for outcome in outcomes))
             case "reproduce":
-                from sparse_robust.book.reproduce import (
-                    reproduce,  # a machine that only computes lacks papermill
-                )
+                # here, as a machine that only computes need not have papermill
+                from sparse_robust.book.reproduce import reproduce
 
                 return reproduce(options.profile, options.device)
             case "bench":

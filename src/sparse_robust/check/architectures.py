@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,41 +13,67 @@ from torch import Tensor, nn
 
 from sparse_robust.data import DataError, read_caffemodel
 
-from .graph import first_line
-from .model import Evaluation, Model, ModelError, plain
-
-Layer = tuple[Tensor, Tensor]
-"""A weight [O, I] or [O, I, 5, 5], and a bias [O]."""
+from .limits import check_file
+from .model import Evaluation, Model, ModelError
+from .network import describe_counted
+from .stored_weights import Layer, has_masks, layers_of
+from .text import first_line
 
 Pattern = tuple[int | None, ...]
 
-ARCHITECTURES: dict[str, tuple[Pattern, ...]] = {
-    "linear": ((None, None),),
-    "lenet-300-100": ((300, None), (100, 300), (None, 100)),
-    "lenet-5": ((20, None, 5, 5), (50, 20, 5, 5), (500, None), (None, 500)),
+LINEAR: tuple[Pattern, ...] = ((None, None),)
+LENET_300_100: tuple[Pattern, ...] = ((300, None), (100, 300), (None, 100))
+LENET_5: tuple[Pattern, ...] = ((20, None, 5, 5), (50, 20, 5, 5), (500, None), (None, 500))
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network that weights can belong to.
+
+    Attributes:
+        patterns: the shapes of the layers' weights, None for what depends on the data.
+        activation: what follows every layer but the last.
+        convolutions: whether it follows convolutions, too; Caffe's LeNet-5 has none there.
+        words: how to say it.
+    """
+
+    patterns: tuple[Pattern, ...]
+    activation: type[nn.Module] = nn.ReLU
+    convolutions: bool = False
+    words: str = ""
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "linear": Architecture(LINEAR),
+    "lenet-300-100": Architecture(LENET_300_100, words="with ReLU"),
+    "lenet-300-100-tanh": Architecture(LENET_300_100, nn.Tanh, words="with tanh"),
+    "lenet-300-100-sigmoid": Architecture(LENET_300_100, nn.Sigmoid, words="with sigmoids"),
+    "lenet-5": Architecture(LENET_5, words="as Caffe's, with one ReLU, before the last layer"),
+    "lenet-5-relu": Architecture(
+        LENET_5, convolutions=True, words="with ReLU after every layer but the last"
+    ),
+    "lenet-5-tanh": Architecture(LENET_5, nn.Tanh, True, "with tanh after every layer but the last"),
 }
-"""The shapes of the layers' weights, None for what depends on the data."""
-
-NAME = re.compile(r"(.*?)[./_]?(weight|kernel|bias)")
+"""By name; of those with the same shapes, the first is assumed unless the user chooses."""
 
 
-def read_safetensors(path: Path, name: str) -> Model:
+def read_safetensors(path: Path, name: str, architecture: str | None = None) -> Model:
     """The network whose weights a safetensors file holds: one of this package, or names like fc1.weight.
 
     Raises:
         ModelError: if the file is damaged or is no known network.
     """
+    check_file(path)
     try:
         tensors = load(path.read_bytes())
     except (SafetensorError, ValueError, KeyError) as error:
         raise ModelError(
             f"a safetensors file that cannot be read ({first_line(error)}); save it again"
         ) from None
-    kept = {key: value for key, value in tensors.items() if not key.startswith("mask/")}
-    return _recognise(kept, "safetensors", name)
+    return _recognise(tensors, "safetensors", name, architecture)
 
 
-def read_caffe(path: Path, name: str) -> Model:
+def read_caffe(path: Path, name: str, architecture: str | None = None) -> Model:
     """The network whose weights a ``.caffemodel`` holds.
 
     Raises:
@@ -57,53 +83,61 @@ def read_caffe(path: Path, name: str) -> Model:
         layers = read_caffemodel(path)
     except DataError as error:
         raise ModelError(str(error).removeprefix(f"{path}: ")) from None
-    tensors = {
-        f"{layer.name}.{part}": torch.from_numpy(blob)
-        for layer in layers
-        for part, blob in zip(("weight", "bias"), layer.blobs, strict=False)
-    }
-    return _recognise(tensors, "Caffe", name)
+    tensors: dict[str, Tensor] = {}
+    for layer in layers:
+        for part, blob in zip(("weight", "bias"), layer.blobs, strict=False):
+            if f"{layer.name}.{part}" in tensors:
+                raise ModelError(f"two layers of the name {layer.name!r}")
+            tensors[f"{layer.name}.{part}"] = torch.from_numpy(blob)
+    return _recognise(tensors, "Caffe", name, architecture)
 
 
-def _recognise(tensors: Mapping[str, Tensor], container: str, name: str) -> Model:
-    layers = _layers(tensors)
-    for architecture, patterns in ARCHITECTURES.items():
-        chosen = [[key for key, (w, _) in layers.items() if _matches(w, pattern)] for pattern in patterns]
-        if len(layers) == len(patterns) and sorted(key for keys in chosen for key in keys) == sorted(layers):
-            order = [key for keys in chosen for key in keys]
-            network = _network([layers[key] for key in order])
-            weights = {key: layers[key][0] for key in order}
-            return Model(name, f"{container}, {architecture}", weights, _Observed(network), _input(weights))
+def _recognise(tensors: Mapping[str, Tensor], container: str, name: str, chosen: str | None) -> Model:
+    layers = layers_of(tensors)
+    candidates = ARCHITECTURES if chosen is None else {chosen: ARCHITECTURES[chosen]}
+    for known, architecture in candidates.items():
+        if (order := _order(layers, architecture.patterns)) is not None:
+            return _model([(key, layers[key]) for key in order], known, container, name, chosen, tensors)
     shapes = ", ".join(f"{key} {[*weight.shape]}" for key, (weight, _) in layers.items())
     raise ModelError(
-        f"weights of no known network ({shapes or 'none'}); known are {', '.join(ARCHITECTURES)}: "
+        f"weights that are not of {chosen}: {shapes or 'none'}"
+        if chosen
+        else f"weights of no known network ({shapes or 'none'}); known are {', '.join(ARCHITECTURES)}: "
         "for others hand over the network too, with torch.export or as ONNX"
     )
 
 
-def _layers(tensors: Mapping[str, Tensor]) -> dict[str, Layer]:
-    found: dict[str, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        match = NAME.fullmatch(key)
-        if match is None:
-            raise ModelError(
-                f"{key!r} is neither a weight nor a bias; names like fc1.weight, fc1.bias are needed"
-            )
-        part = "bias" if match[2] == "bias" else "weight"
-        if part in found.setdefault(match[1], {}):
-            raise ModelError(f"{key!r} names the {part} of {match[1]!r} a second time")
-        found[match[1]][part] = plain(value)
-    layers = {}
-    for key, parts in found.items():
-        if "weight" not in parts:
-            raise ModelError(f"a bias {key!r} without a weight")
-        weight = parts["weight"]
-        bias = parts.get("bias", torch.zeros(weight.shape[:1])).flatten()
-        if len(bias) != weight.shape[0]:
-            advice = "; it looks transposed: store [outputs, inputs]" if len(bias) == weight.shape[-1] else ""
-            raise ModelError(f"{key!r} has a weight {[*weight.shape]} and {len(bias)} biases{advice}")
-        layers[key] = (weight, bias)
-    return layers
+def _model(
+    layers: list[tuple[str, Layer]],
+    architecture: str,
+    container: str,
+    name: str,
+    chosen: str | None,
+    tensors: Mapping[str, Tensor],
+) -> Model:
+    weights = {key: weight for key, (weight, _) in layers}
+    network = _network([layer for _, layer in layers], ARCHITECTURES[architecture])
+    words = ARCHITECTURES[architecture].words
+    assumption = f"{container} holds weights alone, taken as {architecture}, {words}" if words else None
+    if assumption and chosen is None:
+        others = [other for other in ARCHITECTURES if other.startswith(f"{architecture}-")]
+        assumption += f" (--architecture chooses {', '.join(others)})"
+    return Model(
+        name,
+        f"{container}, {architecture}",
+        weights,
+        _Observed(network),
+        _input(weights),
+        (describe_counted(weights, (), folded=has_masks(tensors)),),
+        assumption,
+    )
+
+
+def _order(layers: Mapping[str, Layer], patterns: tuple[Pattern, ...]) -> list[str] | None:
+    """The layers' names in the order of the patterns, if each fits exactly one."""
+    fitting = [[key for key, (w, _) in layers.items() if _matches(w, pattern)] for pattern in patterns]
+    order = [key for keys in fitting for key in keys]
+    return order if len(layers) == len(patterns) and sorted(order) == sorted(layers) else None
 
 
 def _matches(weight: Tensor, pattern: Pattern) -> bool:
@@ -112,17 +146,23 @@ def _matches(weight: Tensor, pattern: Pattern) -> bool:
     )
 
 
-def _network(layers: list[Layer]) -> nn.Sequential:
-    """Fully connected layers with ReLU between them, after Caffe's two convolutions if there are any."""
+def _network(layers: list[Layer], architecture: Architecture) -> nn.Sequential:
+    """Fully connected layers with activations between them, after convolutions with poolings if any."""
     modules: list[nn.Module] = []
     convolutions = [layer for layer in layers if layer[0].ndim == 4]
     for weight, bias in convolutions:
-        modules += [_filled(nn.Conv2d(weight.shape[1], weight.shape[0], 5), weight, bias), nn.MaxPool2d(2)]
+        modules.append(_filled(nn.Conv2d(weight.shape[1], weight.shape[0], 5), weight, bias))
+        if architecture.convolutions:
+            modules.append(architecture.activation())
+        modules.append(nn.MaxPool2d(2))
     modules.append(nn.Flatten())
     for weight, bias in layers[len(convolutions) :]:
         if len(weight) == 1:  # one score f of the second class: the logits are -f/2 and f/2
             weight, bias = torch.cat([-weight / 2, weight / 2]), torch.cat([-bias / 2, bias / 2])
-        modules += [_filled(nn.Linear(weight.shape[1], weight.shape[0]), weight, bias), nn.ReLU()]
+        modules += [
+            _filled(nn.Linear(weight.shape[1], weight.shape[0]), weight, bias),
+            architecture.activation(),
+        ]
     return nn.Sequential(*modules[:-1]).eval().requires_grad_(False)
 
 
@@ -147,11 +187,11 @@ class _Observed:
     """Runs a network and keeps what its last layer reads."""
 
     def __init__(self, network: nn.Sequential) -> None:
-        self.body, self.readout = network[:-1], network[-1]
+        self.body, self.output_layer = network[:-1], network[-1]
 
     def __call__(self, x: Tensor) -> Evaluation:
         features = self.body(x)
-        return self.readout(features), features
+        return self.output_layer(features), features
 
 
-__all__ = ["ARCHITECTURES", "read_caffe", "read_safetensors"]
+__all__ = ["ARCHITECTURES", "Architecture", "read_caffe", "read_safetensors"]

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from sparse_robust.data import DataError
+from sparse_robust.data import DataError, npz
 from sparse_robust.types import Box
+
+from .limits import MAX_FILE, MAX_NUMBERS
+from .ranges import BoxChoice, RangeError, scale_inputs
+from .text import escape
 
 REMEDY = "write it with numpy.savez('test.npz', x=images, y=labels)"
 
@@ -21,52 +29,55 @@ class Examples:
     """Labelled inputs.
 
     Attributes:
-        x: float32 [N, *D]; uint8 pixels divided by 255.
+        x: float32 [N, *D].
         y: int64 [N].
-        box: what every coordinate of an input lies in: (0, 1) for pixels, else None.
+        box: what every coordinate of an input lies in, or None.
+        notes: what the user has to know about how x was read.
+        classes: how many labels the user named; None if labels are the models' own.
+        scale: what the stored numbers were divided by, if that was recognised; None if the user said it.
     """
 
     x: Tensor
     y: Tensor
     box: Box
+    notes: tuple[str, ...] = ()
+    classes: int | None = None
+    scale: float | None = None
 
 
 def read_examples(
-    file: Path | str, *, limit: int | None = None, classes: Sequence[int] | None = None
+    file: Path | str,
+    *,
+    limit: int | None = None,
+    classes: Sequence[int] | None = None,
+    scale: float | None = None,
+    box: BoxChoice = None,
 ) -> Examples:
     """The examples of an ``.npz``: x, uint8 or float [N, *D], and y, integers [N]. Nothing is unpickled.
-
-    Floating-point inputs between 0 and 1 count as pixels; others, standardised ones say, have no box.
 
     Args:
         file: the archive.
         limit: only the first so many.
         classes: only examples with these labels; the i-th becomes class i, the model's logit i.
+        scale: what x is divided by; recognised where it is uint8 or in [0, 1] (:mod:`.ranges`).
+        box: the box of x after the division; (0, 1) for pixels unless told.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        DataError: naming the file, if it holds something else.
+        DataError: naming the file, if it holds something else or its units cannot be told.
     """
     try:
-        with np.load(file, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile) or not {"x", "y"} <= set(archive.files):
-                held = ", ".join(getattr(archive, "files", ())) or "none"
-                raise DataError(f"{file}: arrays x and y are needed, found {held}; {REMEDY}")
-            x, y = archive["x"], archive["y"]
-    except (FileNotFoundError, DataError):
+        with zipfile.ZipFile(file) as archive:
+            x, y = _arrays(archive)
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
         raise
+    except DataError as error:
+        raise DataError(f"{file}: {escape(str(error))}; {REMEDY}") from None
+    except MemoryError:
+        raise DataError(f"{file}: does not fit into the memory that is free; store fewer examples") from None
     except Exception as error:  # zip and header parsers raise anything on damaged input
-        raise DataError(
-            f"{file}: no .npz that can be read ({type(error).__name__}: {error}); {REMEDY}"
-        ) from None
-    if x.ndim < 2 or y.shape != x.shape[:1]:
-        raise DataError(
-            f"{file}: x [N, *D] and y [N] are needed, found {[*x.shape]} and {[*y.shape]}; {REMEDY}"
-        )
-    if not np.issubdtype(y.dtype, np.integer):
-        raise DataError(f"{file}: y must hold class indices, an integer type, found {y.dtype}; {REMEDY}")
-    if x.dtype != np.uint8 and not np.issubdtype(x.dtype, np.floating):
-        raise DataError(f"{file}: x must be uint8 or floating point, found {x.dtype}; {REMEDY}")
+        reason = escape(f"{type(error).__name__}: {error}")
+        raise DataError(f"{file}: no .npz that can be read ({reason}); {REMEDY}") from None
     labels = torch.from_numpy(y.astype(np.int64))
     kept = torch.arange(len(labels))
     if classes is not None:
@@ -76,16 +87,34 @@ def read_examples(
     kept = kept[:limit]
     if len(kept) < 2:
         raise DataError(f"{file}: intervals need at least 2 examples, found {len(kept)}")
-    inputs = torch.from_numpy(x[kept.numpy()])
-    inputs = inputs / 255 if inputs.dtype == torch.uint8 else inputs.to(torch.float32)
-    if not inputs.isfinite().all():
-        raise DataError(f"{file}: x must be finite, {int((~inputs.isfinite()).sum())} of its numbers are not")
-    pixels = bool(inputs.amin() >= 0 and inputs.amax() <= 1)
-    if not pixels and inputs.amin() >= 0 and (inputs == inputs.round()).all():
+    try:
+        scaled = scale_inputs(x[kept.numpy()], scale, box)
+    except RangeError as error:
+        raise DataError(f"{file}: {error}") from None
+    named = None if classes is None else len(classes)
+    recognised = scaled.scale if scale is None and box is None else None
+    return Examples(scaled.x, labels[kept], scaled.box, scaled.notes, named, recognised)
+
+
+def _arrays(archive: zipfile.ZipFile) -> tuple[NDArray[Any], NDArray[Any]]:
+    """x and y, once their headers promise what is expected."""
+    names = npz.names(archive)
+    if not {"x", "y"} <= set(names):
+        raise DataError(f"arrays x and y are needed, found {', '.join(names) or 'none'}")
+    (x_shape, x_type), (y_shape, y_type) = npz.header(archive, "x"), npz.header(archive, "y")
+    if len(x_shape) < 2 or y_shape != x_shape[:1] or 0 in x_shape:
+        raise DataError(f"x [N, *D] and y [N] are needed, found {[*x_shape]} and {[*y_shape]}")
+    if not np.issubdtype(y_type, np.integer):
+        raise DataError(f"y must hold class indices, an integer type, found {y_type}")
+    if x_type != np.uint8 and not np.issubdtype(x_type, np.floating):
+        raise DataError(f"x must be uint8 or floating point, found {x_type}")
+    numbers = prod(x_shape)
+    if numbers > MAX_NUMBERS or numbers * x_type.itemsize > MAX_FILE:
         raise DataError(
-            f"{file}: x looks like pixels up to {inputs.amax():.0f}; store them as uint8, or divide them"
+            f"x has {numbers:,} numbers of {x_type}; at most {MAX_NUMBERS:,} of {MAX_FILE:,} bytes are read: "
+            "store fewer examples"
         )
-    return Examples(inputs, labels[kept], (0.0, 1.0) if pixels else None)
+    return npz.array(archive, "x"), npz.array(archive, "y")
 
 
 __all__ = ["Examples", "read_examples"]

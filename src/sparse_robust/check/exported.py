@@ -10,8 +10,6 @@ Format: torch/_export/serde/schema.py and torch/export/pt2_archive of PyTorch 2.
 
 from __future__ import annotations
 
-import json
-import operator
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from math import prod
@@ -20,8 +18,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .graph import Graph, Step, Values, first_line, logits_of
-from .model import Model, ModelError, plain, weights_among
+from . import aten
+from .archives import Archive
+from .graph import Graph, Product, Step, Values, build
+from .heads import check_head, without_head
+from .limits import MAX_STEPS
+from .memory import out_of_memory
+from .model import Model, ModelError, plain
+from .network import counted
+from .text import first_line
 
 DTYPES = {
     **{1: torch.uint8, 2: torch.int8, 3: torch.int16, 4: torch.int32, 5: torch.int64, 6: torch.float16},
@@ -29,39 +34,11 @@ DTYPES = {
 }
 """The schema's ScalarType."""
 
-ATEN = {
-    *("linear.default", "addmm.default", "mm.default", "matmul.default", "t.default"),
-    *("conv1d.default", "conv2d.default", "conv2d.padding", "convolution.default"),
-    *("relu.default", "relu_.default", "leaky_relu.default", "leaky_relu_.default", "elu.default"),
-    *("gelu.default", "silu.default", "silu_.default", "tanh.default", "sigmoid.default", "softplus.default"),
-    *("hardtanh.default", "hardtanh_.default", "clamp.default", "clamp_min.default", "exp.default"),
-    *("max_pool2d.default", "max_pool2d_with_indices.default", "avg_pool2d.default", "mean.dim"),
-    *("adaptive_avg_pool2d.default", "adaptive_avg_pool1d.default", "adaptive_max_pool2d.default"),
-    *("batch_norm.default", "_native_batch_norm_legit_no_training.default", "layer_norm.default"),
-    *("group_norm.default", "dropout.default", "dropout_.default", "alias.default", "clone.default"),
-    *("contiguous.default", "flatten.using_ints", "view.default", "reshape.default"),
-    *("_unsafe_view.default", "permute.default", "transpose.int", "unsqueeze.default", "squeeze.dim"),
-    *("squeeze.dims", "cat.default", "pad.default", "constant_pad_nd.default", "sum.dim_IntList"),
-    *("add.Tensor", "add_.Tensor", "sub.Tensor", "mul.Tensor", "div.Tensor", "neg.default"),
-    *("softmax.int", "_softmax.default", "log_softmax.int", "_log_softmax.default", "sym_size.int"),
-}
-"""The ATen operators that may run: layers, activations and shapes, each a pure function of its arguments."""
-
-INTEGERS: dict[str, Callable[..., Any]] = {
-    "_operator.add": operator.add,
-    "_operator.sub": operator.sub,
-    "_operator.mul": operator.mul,
-    "_operator.floordiv": operator.floordiv,
-}
-"""Arithmetic on sizes."""
-
-LINEAR = {"linear.default": "input", "addmm.default": "mat1", "mm.default": "self", "matmul.default": "self"}
-"""Which argument a linear layer reads its data from."""
-
-PREFIX = "torch.ops.aten."
+MAX_SIZE = 2**63
+"""A size is a 64-bit number; arithmetic on longer ones was made to waste time."""
 
 
-def read_exported(archive: zipfile.ZipFile, name: str) -> Model:
+def read_exported(archive: Archive, name: str) -> Model:
     """The network in a torch.export archive with one model.
 
     Raises:
@@ -72,49 +49,87 @@ def read_exported(archive: zipfile.ZipFile, name: str) -> Model:
     except (ModelError, zipfile.BadZipFile):
         raise
     except Exception as error:  # JSON of another make: anything may be missing or of another type
+        if out_of_memory(error):
+            raise
         raise ModelError(
             f"a torch.export archive that cannot be read ({type(error).__name__}: {first_line(error)}); "
             "save it again with torch.export.save of PyTorch 2.8 or newer"
         ) from None
 
 
-def _model(archive: zipfile.ZipFile, name: str) -> Model:
-    members = archive.namelist()
-    graphs = [member for member in members if member.partition("/")[2] == "models/model.json"]
+def _model(archive: Archive, name: str) -> Model:
+    graphs = [member for member in archive.names if member.partition("/")[2] == "models/model.json"]
     if len(graphs) != 1:
         raise ModelError(
             "a torch.export archive without models/model.json; save it again with torch.export.save"
         )
     root = graphs[0].partition("/")[0]
-    if f"{root}/byteorder" in members and archive.read(f"{root}/byteorder") != b"little":
+    if f"{root}/byteorder" in archive.names and archive.read(f"{root}/byteorder") != b"little":
         raise ModelError("an archive from a big-endian machine; save it again on a little-endian one")
-    module = json.loads(archive.read(graphs[0]))["graph_module"]
+    module = archive.json(graphs[0])["graph_module"]
     graph = module["graph"]
     stored = {
         fqn: value
         for kind in ("weights", "constants")
         for fqn, value in _payload(archive, f"{root}/data/{kind}", kind)
     }
-    constants, data = _inputs(module["signature"]["input_specs"], stored)
-    (result,) = graph["outputs"]
-    steps = [_step(node) for node in graph["nodes"]]
-    output, notes = logits_of(steps, result["as_tensor"]["name"])
-    batch, *shape = (size.get("as_int") for size in graph["tensor_values"][data]["sizes"])
-    network = Graph(steps, constants, data, output, batch)
-    return Model(name, "torch.export", weights_among(constants), network, tuple(shape), notes)
+    names, data = _inputs(module["signature"]["input_specs"])
+    if len(graph["outputs"]) != 1 or "as_tensor" not in graph["outputs"][0]:
+        raise ModelError(
+            f"a network with {len(data)} inputs and {len(graph['outputs'])} outputs; "
+            "one that takes a batch of examples alone and returns logits alone is needed"
+        )
+    if len(graph["nodes"]) > MAX_STEPS:
+        raise ModelError(f"a graph of {len(graph['nodes'])} operators; at most {MAX_STEPS} are run")
+    described = graph["tensor_values"][data]
+    batch, *shape = (size.get("as_int") for size in described["sizes"])
+    dtype = DTYPES[described["dtype"]]
+    if not dtype.is_floating_point and dtype != torch.uint8:
+        raise ModelError(f"takes inputs of {dtype}; floating-point numbers or uint8 are needed")
+    steps = [_step(node) for node in graph["nodes"] if not _only_checks(node)]
+    constants = {argument: stored[fqn] for argument, fqn in names.items()}
+    output = graph["outputs"][0]["as_tensor"]["name"]
+    whole = build(steps, constants, data, output, batch, labels=names)
+    network, head = without_head(whole)
+    notes = [head] if head else []
+    notes.append(counted(network, stored))
+    return Model(
+        name,
+        "torch.export",
+        network.weights,
+        network,
+        tuple(shape),
+        tuple(notes),
+        takes_bytes=dtype == torch.uint8,
+        verify=lambda x: _verify(whole, network, x, dtype),
+    )
 
 
-def _payload(archive: zipfile.ZipFile, folder: str, kind: str) -> Iterator[tuple[str, Tensor]]:
+def _verify(whole: Graph, network: Graph, x: Tensor, dtype: torch.dtype) -> None:
+    """Compare the logits with the network's own output, and with its output for bytes if it takes those."""
+    with torch.no_grad():
+        x = x.round() if dtype == torch.uint8 else x
+        check_head(whole, network, x)
+        if dtype == torch.uint8:
+            value = whole.evaluate(x, (whole.output,))[0]
+            exact = whole.evaluate(x.to(torch.uint8), (whole.output,))[0]
+            if not torch.allclose(value, exact, rtol=1e-3, atol=1e-5 * float(exact.abs().amax())):
+                raise ModelError("computes with uint8 as no real number would; convert to float first")
+
+
+def _payload(archive: Archive, folder: str, kind: str) -> Iterator[tuple[str, Tensor]]:
     """(name, tensor) of every weight or constant: raw numbers, never pickled ones."""
-    config = json.loads(archive.read(f"{folder}/model_{kind}_config.json"))["config"]
+    config = archive.json(f"{folder}/model_{kind}_config.json")["config"]
+    contents: dict[str, bytearray] = {}
     for fqn, entry in config.items():
-        meta = entry["tensor_meta"]
+        meta, path = entry["tensor_meta"], entry["path_name"]
         if entry["use_pickle"] or meta is None:
             raise ModelError(
                 f"{fqn} is stored as a pickled object, which is never opened; export plain tensors instead"
             )
-        dtype = DTYPES[meta["dtype"]]
-        content = bytearray(archive.read(f"{folder}/{entry['path_name']}"))
+        if path not in contents:
+            contents[path] = bytearray(archive.read(f"{folder}/{path}"))
+        dtype, content = DTYPES[meta["dtype"]], contents[path]
         numbers = torch.frombuffer(content, dtype=dtype) if content else torch.zeros(0, dtype=dtype)
         sizes, strides = ([length["as_int"] for length in meta[axis]] for axis in ("sizes", "strides"))
         last = sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True))
@@ -123,39 +138,41 @@ def _payload(archive: zipfile.ZipFile, folder: str, kind: str) -> Iterator[tuple
             raise ModelError(
                 f"{fqn} of shape {sizes} reaches beyond its {len(numbers)} numbers: the file is damaged"
             )
+        if prod(sizes) > len(numbers):
+            raise ModelError(f"{fqn} of shape {sizes} repeats {len(numbers)} numbers; export it contiguous")
         yield fqn, plain(numbers.as_strided(sizes, strides, offset))
 
 
-def _inputs(specs: list[dict[str, Any]], stored: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str]:
-    """The graph's inputs: constants by name, and the name of the one that the user provides."""
-    constants: dict[str, Tensor] = {}
+def _inputs(specs: list[dict[str, Any]]) -> tuple[dict[str, str], str]:
+    """The stored tensors by the names that the graph gives them, and the name of the one input."""
+    names: dict[str, str] = {}
     data: list[str] = []
     for spec in specs:
         ((kind, entry),) = spec.items()
         if kind == "user_input":
             data.append(entry["arg"]["as_tensor"]["name"])
         elif kind in ("parameter", "buffer", "tensor_constant"):
-            constants[entry["arg"]["name"]] = stored[entry[f"{kind}_name"]]
+            names[entry["arg"]["name"]] = entry[f"{kind}_name"]
         else:
             raise ModelError(f"an input of the kind {kind!r}, which is neither data nor weights")
     if len(data) != 1:
         raise ModelError(
             f"a network with {len(data)} inputs; one that takes a batch of examples alone is needed"
         )
-    return constants, data[0]
+    return names, data[0]
+
+
+def _only_checks(node: Mapping[str, Any]) -> bool:
+    return node["target"].removeprefix(aten.PREFIX) in aten.CHECKS
 
 
 def _step(node: Mapping[str, Any]) -> Step:
     target = node["target"]
-    name = target.removeprefix(PREFIX)
-    if target in INTEGERS:
-        function = INTEGERS[target]
-    elif target.startswith(PREFIX) and name in ATEN:
-        packet, _, overload = name.partition(".")
-        function = getattr(getattr(torch.ops.aten, packet), overload)
-    else:
+    name = target.removeprefix(aten.PREFIX)
+    function = aten.function(target)
+    if function is None:
         raise ModelError(
-            f"operator {target} is not among those that are run; export a network of common layers"
+            f"operator {target} is not among those that are run; export common layers alone, or as ONNX"
         )
     given = {item["name"]: (item["kind"], item["arg"]) for item in node["inputs"]}
     if any(given[flag][1].get("as_bool") for flag in ("train", "training") if flag in given):
@@ -164,23 +181,45 @@ def _step(node: Mapping[str, Any]) -> Step:
 
     def call(values: Values) -> Any:
         positional = [get(values) for _, keyword, get in getters if not keyword]
-        return function(*positional, **{key: get(values) for key, keyword, get in getters if keyword})
-
-    def source(argument: str) -> str:
-        return str(given[argument][1]["as_tensor"]["name"])
+        return _sized(function(*positional, **{key: get(values) for key, keyword, get in getters if keyword}))
 
     return Step(
         name,
-        tuple(_output(output) for output in node["outputs"]),
+        tuple(read for _, value in given.values() for read in _names(value)),
+        tuple(read for output in node["outputs"] for read in _names(output)),
         call,
-        linear=source(LINEAR[name]) if name in LINEAR else None,
-        softmax=source("self") if name in ("softmax.int", "_softmax.default") else None,
+        product=_product(name, given),
+        rearranges=name in aten.REARRANGES,
+        in_place=name.partition(".")[0].endswith("_"),
     )
 
 
-def _output(output: Mapping[str, Any]) -> str:
-    ((kind, value),) = output.items()
-    return str(value["as_name"] if kind == "as_sym_int" else value["name"])
+def _sized(result: Any) -> Any:
+    if isinstance(result, int) and abs(result) >= MAX_SIZE:
+        raise ModelError("computes a size of more than 64 bits")
+    return tuple(result) if isinstance(result, list) else result
+
+
+def _product(name: str, given: Mapping[str, tuple[int, Any]]) -> Product | None:
+    if name == "einsum.default":
+        operands = [item["name"] for item in given["tensors"][1]["as_tensors"]]
+        return Product((operands[0], operands[1])) if len(operands) == 2 else None
+    if name not in aten.PRODUCTS:
+        return None
+    left, right, batch_last = aten.PRODUCTS[name]
+    sources = [given[argument][1]["as_tensor"]["name"] for argument in (left, right)]
+    return Product((sources[0], sources[1]), (False, batch_last))
+
+
+def _names(argument: Mapping[str, Any]) -> list[str]:
+    """The values that an argument reads, or that an output defines."""
+    ((kind, value),) = argument.items()
+    items = value if isinstance(value, list) else [value]
+    if kind in ("as_tensor", "as_tensors"):
+        return [str(item["name"]) for item in items]
+    if kind in ("as_sym_int", "as_sym_ints"):
+        return [str(item["as_name"]) for item in items if "as_name" in item]
+    return []
 
 
 def _argument(argument: Mapping[str, Any]) -> Callable[[Values], Any]:
@@ -196,8 +235,11 @@ def _argument(argument: Mapping[str, Any]) -> Callable[[Values], Any]:
         case "as_sym_ints":
             sizes = [_size(item) for item in value]
             return lambda values: [size(values) for size in sizes]
-        case "as_none":
+        case "as_none" | "as_device" | "as_layout" | "as_memory_format":  # the CPU's own are taken
             return lambda values: None
+        case "as_scalar_type":
+            dtype = DTYPES[value]
+            return lambda values: torch.float32 if dtype.is_floating_point else dtype
         case "as_int" | "as_ints" | "as_float" | "as_floats" | "as_bool" | "as_bools" | "as_string":
             return lambda values: value
     raise ModelError(f"an argument of the kind {kind!r}, which common layers do not take")
@@ -207,4 +249,4 @@ def _size(item: Mapping[str, Any]) -> Callable[[Values], int]:
     return lambda values: values[item["as_name"]] if "as_name" in item else item["as_int"]
 
 
-__all__ = ["ATEN", "read_exported"]
+__all__ = ["read_exported"]

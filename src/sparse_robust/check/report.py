@@ -97,43 +97,64 @@ class Comparison:
 def compare(models: Sequence[Measured]) -> list[Comparison]:
     """Every further model against the first."""
     first, *rest = models
-    usable = _attacked(models)
-    found = []
+    comparisons = []
     for model in rest:
         differences = {
             "accuracy": mean(model.correct.double() - first.correct.double()),
             "r_inf": mean(model.resisted.double() - first.resisted.double()),
         }
-        if usable.sum() > 1:
+        usable = attacked([first, model])
+        if not first.unsound and not model.unsound and usable.sum() > 1:
             differences["r_2"] = mean((model.radius - first.radius)[usable])
-        found.append(Comparison(model.name, differences))
-    return found
+        comparisons.append(Comparison(model.name, differences))
+    return comparisons
 
 
-def _attacked(models: Sequence[Measured]) -> Tensor:
+def attacked(models: Sequence[Measured]) -> Tensor:
     """Bool [N], the images on which DeepFool succeeded for every model: r_2 is compared on those."""
     return ~torch.stack([model.failed for model in models]).any(0)
 
 
+def _radius(model: Measured) -> str:
+    return "n/a" if model.unsound else str(mean(model.radius[~model.failed]))
+
+
 def table(models: Sequence[Measured]) -> list[list[str]]:
     """Rows of texts, the first of each naming what the others are."""
-    usable = _attacked(models)
     rows = [
         ["", *(model.name for model in models)],
         ["format", *(model.format for model in models)],
         ["accuracy", *(str(proportion(model.correct)) for model in models)],
         ["r_inf", *(str(proportion(model.resisted)) for model in models)],
-        ["r_2", *(str(mean(m.radius[usable])) if usable.sum() > 1 else "n/a" for m in models)],
+        ["r_2", *(_radius(model) for model in models)],
         ["DeepFool failed", *(str(int(model.failed.sum())) for model in models)],
         ["sparsity", *("n/a" if m.sparsity is None else f"{m.sparsity:.{DIGITS}f}" for m in models)],
         ["activation sparsity", *("n/a" if m.silent is None else str(mean(m.silent)) for m in models)],
     ]
+    if all(model.stronger for model in models):
+        rows += _strong(models)
     comparisons = compare(models)
     if comparisons:
         rows.append([f"difference from {models[0].name}, same images"])
-        for metric in comparisons[0].differences:
-            rows.append([metric, "", *(found.differences[metric].text("+") for found in comparisons)])
+        for metric in ("accuracy", "r_inf", "r_2"):
+            cells = [
+                c.differences[metric].text("+") if metric in c.differences else "n/a" for c in comparisons
+            ]
+            rows.append([metric, "", *cells])
     return rows
+
+
+def _strong(models: Sequence[Measured]) -> list[list[str]]:
+    """What the stronger attacks leave, and by how much less that is."""
+    strong = [(model, model.stronger) for model in models if model.stronger is not None]
+    near = [(model, s.radius, ~(model.failed | s.radius.isinf())) for model, s in strong]
+    return [
+        ["with stronger attacks"],
+        ["r_inf", *(str(proportion(s.resisted)) for _, s in strong)],
+        ["gap", *(mean(s.resisted.double() - model.resisted.double()).text("+") for model, s in strong)],
+        ["r_2", *("n/a" if ok.sum() < 2 else str(mean(radius[ok])) for _, radius, ok in near)],
+        ["gap", *("n/a" if ok.sum() < 2 else mean((r - m.radius)[ok]).text("+") for m, r, ok in near)],
+    ]
 
 
 def align(rows: Sequence[Sequence[str]]) -> str:
@@ -151,4 +172,4 @@ def align(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-__all__ = ["Comparison", "Interval", "align", "compare", "mean", "proportion", "table"]
+__all__ = ["Comparison", "Interval", "align", "attacked", "compare", "mean", "proportion", "table"]

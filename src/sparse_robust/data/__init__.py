@@ -1,5 +1,6 @@
 """Data sets: files become uint8 tensors with a fingerprint; a damaged file becomes one clear error."""
 
+from . import npz
 from .caffemodel import CaffeLayer, read_caffemodel
 from .cifar import MissingDataError, describe_cifar10, load_cifar10
 from .dataset import DataError, Dataset, Split, fingerprint, pixels, select_classes
@@ -25,6 +26,7 @@ __all__ = [
     "load_cifar10",
     "load_mnist",
     "made_images",
+    "npz",
     "pixels",
     "published_model",
     "read_caffemodel",

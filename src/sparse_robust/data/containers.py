@@ -10,12 +10,12 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from . import npz
 from .dataset import DataError, Split, data_error, fingerprint
 
 SIDE = 28
@@ -118,11 +118,10 @@ def read_npz(file: Path, edition: Edition, remedy: str = REMEDY) -> tuple[Split,
 def _member(
     archive: zipfile.ZipFile, key: str, shape: tuple[int, ...], file: Path, remedy: str
 ) -> NDArray[np.integer]:
-    if f"{key}.npy" not in archive.namelist():
-        keys = ", ".join(sorted(name.removesuffix(".npy") for name in archive.namelist())) or "none"
+    if key not in npz.names(archive):
+        keys = ", ".join(sorted(npz.names(archive))) or "none"
         raise data_error(file, expected=f"an array {key}", found=f"these arrays: {keys}", remedy=remedy)
-    with archive.open(f"{key}.npy") as stream:
-        found_shape, dtype = _header(stream)
+    found_shape, dtype = npz.header(archive, key)
     is_image = len(shape) > 1
     right_dtype = dtype == np.uint8 if is_image else np.issubdtype(dtype, np.integer)
     # Keras keeps the labels of colour images as a column
@@ -134,8 +133,7 @@ def _member(
             found=f"shape {found_shape}, dtype {dtype}",
             remedy=remedy,
         )
-    with archive.open(f"{key}.npy") as stream:
-        values: NDArray[np.integer] = np.lib.format.read_array(stream, allow_pickle=False)
+    values: NDArray[np.integer] = npz.array(archive, key)
     if not is_image and (values.min() < 0 or values.max() >= CLASSES):
         raise data_error(
             file,
@@ -144,13 +142,6 @@ def _member(
             remedy=remedy,
         )
     return values.reshape(shape)
-
-
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
-    version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(stream)
-    return shape, dtype
 
 
 def read_idx_folder(folder: Path, edition: Edition) -> tuple[Split, Split]:

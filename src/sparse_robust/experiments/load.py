@@ -1,10 +1,12 @@
 """The rows of an experiment: those that are stored, or computed as far as they are missing."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pandas as pd
 
 from .experiment import Experiment, Profile, find_profile
+from .rows import read
 from .runner import run
 from .statistics import frame
 from .store import Store
@@ -45,9 +47,9 @@ def scale_of(experiment: Experiment, profile: str, store: Store | None = None) -
     if profile != "published":
         return find_profile(profile)
     store = store or Store.default()
-    if not store.rows_path(experiment.name, PUBLISHED_FILES["laptop"]).exists():
+    if not store.published_path(experiment.name, PUBLISHED_FILES["laptop"]).exists():
         return "paper"
-    table = _read(experiment, "paper", PUBLISHED_FILES["paper"], store)
+    table = _read(experiment, "paper", store.published_path(experiment.name, PUBLISHED_FILES["paper"]))
     finished = not table.empty and len(table) >= complete_size(table, experiment, "paper")
     return "paper" if finished else "laptop"
 
@@ -69,12 +71,14 @@ def stored(
     """
     store = store or Store.default()
     scale = scale or scale_of(experiment, profile, store)
-    return _read(experiment, scale, PUBLISHED_FILES[scale] if profile == "published" else scale, store)
+    if profile == "published":
+        return _read(experiment, scale, store.published_path(experiment.name, PUBLISHED_FILES[scale]))
+    return _read(experiment, scale, store.rows_path(experiment.name, scale))
 
 
-def _read(experiment: Experiment, scale: Profile, file: str, store: Store) -> pd.DataFrame:
+def _read(experiment: Experiment, scale: Profile, path: Path) -> pd.DataFrame:
     keys = {spec.key for spec in experiment.specs[scale]}
-    rows = [row for row in store.rows(experiment.name, file) if row.spec in keys]
+    rows = [row for row in read(path) if row.spec in keys]
     table = frame(rows)
     if table.empty:
         return table

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -89,8 +90,24 @@ def _accepts(name: str, value: Any) -> bool:
     return type(value) in _EXACT[name] and not (isinstance(value, float) and not math.isfinite(value))
 
 
+SHARES = re.compile(r"accuracy|r_inf|(activation_|parameter_)?sparsity(_\d+)?")
+"""Metrics that lie between 0 and 1."""
+
+
+def _impossible(row: Row) -> str | None:
+    """What no measurement can have given, in words; None if all numbers are possible."""
+    if not 0 <= row.sparsity <= 1:
+        return f"sparsity must lie in [0, 1], got {row.sparsity}"
+    if SHARES.fullmatch(row.metric) and not 0 <= row.value <= 1:
+        return f"{row.metric} must lie in [0, 1], got {row.value}"
+    counts = (row.seed, row.round, row.n, row.seconds, row.stderr or 0)
+    if min(counts) < 0:
+        return f"seed, round, n, seconds and stderr must be at least 0, got {counts}"
+    return None
+
+
 def parse(line: bytes, where: str) -> Row:
-    """Read one row, checking every field's presence and type.
+    """Read one row, checking every field's presence, type and range.
 
     Raises:
         RowError: naming ``where`` (file and line), what is wrong and the remedy.
@@ -100,6 +117,8 @@ def parse(line: bytes, where: str) -> Row:
         record = json.loads(line.decode())
     except UnicodeDecodeError as error:
         raise RowError(f"{where}: not UTF-8 (byte {error.start + 1}); {remedy}") from None
+    except RecursionError:
+        raise RowError(f"{where}: not a row (brackets within brackets); {remedy}") from None
     except json.JSONDecodeError as error:
         raise RowError(f"{where}: not JSON ({error.msg} at column {error.colno}); {remedy}") from None
     names = [f.name for f in fields(Row)]
@@ -112,7 +131,10 @@ def parse(line: bytes, where: str) -> Row:
             raise RowError(f"{where}: {name} must be {wanted}, got {record[name]!r}; {remedy}")
     if record["value"] is None:
         record["value"] = math.inf
-    return Row(**record)
+    row = Row(**record)
+    if (problem := _impossible(row)) is not None:
+        raise RowError(f"{where}: {problem}; {remedy}")
+    return row
 
 
 def read(path: Path) -> list[Row]:

@@ -32,22 +32,42 @@ class StoreError(OSError):
 def results_folder() -> Path:
     """``SPARSE_ROBUST_RESULTS``, else ``book/results`` of the checkout this package runs from."""
     if folder := os.environ.get(RESULTS_VARIABLE):
-        return Path(folder)
+        return Path(folder).expanduser()
+    if (published := published_folder()) is not None:
+        return published
     checkout = Path(__file__).resolve().parents[3]
-    if (checkout / "book").is_dir():
-        return checkout / "book" / "results"
     raise FileNotFoundError(
         f"no book/ beside {checkout / 'src'}: run from a clone of the repository, or set {RESULTS_VARIABLE}"
     )
 
 
+def published_folder() -> Path | None:
+    """``book/results`` of the checkout this package runs from, where the published rows are."""
+    checkout = Path(__file__).resolve().parents[3]
+    return checkout / "book" / "results" if (checkout / "book").is_dir() else None
+
+
 def cache_folder() -> Path:
     """``SPARSE_ROBUST_CACHE``, else the user's cache folder."""
-    return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("sparse-robust"))
+    return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("sparse-robust")).expanduser()
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a draft beside ``path``, flush it to disk and put it in place in one step."""
+    """Write a draft beside ``path``, flush it to disk and put it in place in one step.
+
+    Raises:
+        StoreError: naming the folder, if it cannot take the file, as a full disk cannot.
+    """
+    try:
+        _write_draft(path, data)
+    except OSError as error:
+        raise StoreError(
+            f"{path.parent}: {path.name} cannot be stored there ({error.strerror}); free some space, or name "
+            f"another folder with {RESULTS_VARIABLE} or {CACHE_VARIABLE}"
+        ) from error
+
+
+def _write_draft(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".draft", dir=path.parent)
     draft = Path(name)
@@ -73,15 +93,22 @@ def locked(path: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Store:
-    """Rows under ``results``, one file per experiment and profile; checkpoints under ``cache``."""
+    """Rows under ``results``, one file per experiment and profile; checkpoints under ``cache``.
+
+    Attributes:
+        results: where rows are written to and read from.
+        cache: for checkpoints.
+        published: where published rows are read from if ``results`` has none.
+    """
 
     results: Path
     cache: Path
+    published: Path | None = None
 
     @staticmethod
     def default() -> "Store":
         """The folders that the environment or the checkout names."""
-        return Store(results_folder(), cache_folder())
+        return Store(results_folder(), cache_folder(), published_folder())
 
     def prepare(self) -> None:
         """Create the folders and see that they can be written to, before hours go into a computation.
@@ -103,6 +130,11 @@ class Store:
     def rows_path(self, experiment: str, profile: str) -> Path:
         """The file of one experiment's rows; :data:`.load.PUBLISHED_FILES` says which are published."""
         return self.results / f"{experiment}.{profile}.jsonl"
+
+    def published_path(self, experiment: str, profile: str) -> Path:
+        """The file of an experiment's published rows, wherever the user keeps their own."""
+        path = self.rows_path(experiment, profile)
+        return path if path.exists() or self.published is None else self.published / path.name
 
     def rows(self, experiment: str, profile: str) -> list[Row]:
         """The stored rows, checked; none if nothing was stored."""
