@@ -1,10 +1,12 @@
 """The registry of statements: every check passes, every dependency resolves, nothing rests on itself."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from sparse_robust.proofs import registry as claims
+from sparse_robust.proofs.statement import REGISTERED
 
 REGISTRY = claims.registry()
 PREFIX = {
@@ -41,7 +43,7 @@ def test_label_tells_the_kind(label: str):
 @pytest.mark.parametrize("label", REGISTRY)
 def test_the_statement_is_one_that_sphinx_can_print(label: str):
     """Balanced math, no heading, no nested directive that would close the environment."""
-    statement = REGISTRY[label].statement
+    statement = REGISTRY[label].text
     assert statement.count("$") % 2 == 0
     assert not re.search(r"^(#|:::)", statement, flags=re.MULTILINE)
     assert REGISTRY[label].title.strip()
@@ -55,6 +57,5 @@ def test_a_broken_proof_is_reported(monkeypatch: pytest.MonkeyPatch):
     def broken() -> None:
         raise ZeroDivisionError("a wrong step")
 
-    altered = claims.Claim(**{**vars(REGISTRY[label]), "check": broken})
-    monkeypatch.setitem(claims._REGISTRY, label, altered)
+    monkeypatch.setitem(REGISTERED, label, replace(REGISTRY[label], proof=broken))
     assert claims.run(label).error == "ZeroDivisionError: a wrong step"

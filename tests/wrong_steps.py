@@ -72,7 +72,8 @@ def edited(statement: Statement) -> Iterator[tuple[str, Statement]]:
     for name in statement.hypotheses:
         if not isinstance(statement.without[name], str):
             kept = {other: formula for other, formula in statement.hypotheses.items() if other != name}
-            yield f"without {name}", replace(statement, hypotheses=kept)
+            prose = statement.prose.replace(f"<<{name}>>", "")
+            yield f"without {name}", replace(statement, hypotheses=kept, prose=prose)
 
 
 def refuses_edits(labels: Sequence[str]) -> Callable[..., None]:
@@ -83,7 +84,7 @@ def refuses_edits(labels: Sequence[str]) -> Callable[..., None]:
         "wrong", [wrong for *_, wrong in cases], ids=[f"{s.label}, {what}" for s, what, _ in cases]
     )
     def test(wrong: Statement) -> None:
-        with pytest.raises((AssertionError, ValueError, TypeError, KeyError, ZeroDivisionError)):
+        with pytest.raises((AssertionError, ValueError)):
             wrong.check()
 
     return test

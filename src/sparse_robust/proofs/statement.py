@@ -271,7 +271,7 @@ def evaluate(formula: sp.Basic, case: Case) -> Any:
     if isinstance(formula, sp.Mul):
         return _product(formula.args, case)
     if isinstance(formula, sp.And):
-        return all(evaluate(fact, case) for fact in sorted(formula.args, key=sp.count_ops))  # the plain first
+        return _conjunction(formula.args, case)
     compute = getattr(formula.func, "value", None) or _ARITHMETIC[formula.func]
     return compute(*(evaluate(arg, case) for arg in formula.args))
 
@@ -309,9 +309,23 @@ def _equal(a: Any, b: Any) -> bool:
 def _product(factors: Iterable[sp.Basic], case: Case) -> Any:
     """The product; where an indicator is 0, nothing is asked of the other factors."""
     switches, others = sift(factors, lambda factor: isinstance(factor, indicator), binary=True)
-    if not all(evaluate(switch, case) for switch in sorted(switches, key=sp.count_ops)):
+    if not _conjunction(switches, case):
         return 0
     return reduce(arithmetic.mul, (evaluate(factor, case) for factor in others), 1)
+
+
+def _conjunction(facts: Iterable[sp.Basic], case: Case) -> bool:
+    """Whether all are true; one that is false settles it, whatever the others are."""
+    undecided: Exception | None = None
+    for fact in facts:
+        try:
+            if not evaluate(fact, case):
+                return False
+        except (ValueError, ZeroDivisionError) as open_question:
+            undecided = open_question
+    if undecided:
+        raise undecided
+    return True
 
 
 def _at_most(a: Any, b: Any) -> bool:
@@ -426,6 +440,7 @@ class Statement:
                     tight.add((name, number))
         assert tried, "no case meets the hypotheses"
         for name, number, relation in self._relations():
+            assert relation.args[0] != relation.args[1], f"{name}: both sides of {relation} are the same"
             strict = isinstance(relation, sp.Le | sp.Ge | sp.Lt | sp.Gt)
             assert not strict or name in self.loose or (name, number) in tight, (
                 f"{relation} is never attained"
