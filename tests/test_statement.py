@@ -125,6 +125,8 @@ def test_evaluation_is_exact() -> None:
     assert evaluate(norm(u), case) == sp.sqrt(2)
     assert evaluate(dot(u, u - v) / 2, case) == Fraction(5, 6)
     assert latex(dot(u, u - v) / norm(u)) == r"\frac{u^T \left(u - v\right)}{\lVert u \rVert}"
+    assert latex(1 / norm(u) ** 2) == r"\frac{1}{\lVert u \rVert^{2}}"
+    assert latex(dot(u, v) ** 3) == r"\left(u^T v\right)^{3}"
     assert holds(sp.Eq(u - v, u - v, evaluate=False), case)
     with pytest.raises(KeyError, match="no value"):
         evaluate(u + sp.Symbol("w"), case)

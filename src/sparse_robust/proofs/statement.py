@@ -83,9 +83,12 @@ def operator(name: str, template: str, value: Callable[..., Any], **assumptions:
         assumptions: sympy's, as ``real=True, nonnegative=True``.
     """
 
-    def look(self: sp.Function, printer: LatexPrinter) -> str:
+    def look(self: sp.Function, printer: LatexPrinter, exp: str | None = None) -> str:
         guarded = (printer.parenthesize(arg, PRECEDENCE["Mul"]) for arg in self.args)
-        return template.format(*map(printer._print, self.args), **dict(zip("abcd", guarded, strict=False)))
+        text = template.format(*map(printer._print, self.args), **dict(zip("abcd", guarded, strict=False)))
+        if exp is None:
+            return text
+        return rf"{text}^{{{exp}}}" if text.startswith(r"\lVert") else rf"\left({text}\right)^{{{exp}}}"
 
     traits = {f"is_{key}": fact for key, fact in assumptions.items()}
     return type(name, (sp.Function,), {"_latex": look, "value": staticmethod(value), **traits})

@@ -39,6 +39,7 @@ def accuracies(example: Example) -> list[Fraction]:
     title="Assumption (I) cannot be dropped",
     source="this book",
     status="checked exactly on an example",
+    uses=("prop-cross-entropy-gradient",),
 )
 def without_one() -> None:
     r"""In $\mathbb{R}^2$ let $c = 3$, $W = \begin{pmatrix} 0 & -2 & 1 \\ 0 & 1 & -10 \end{pmatrix}$ (column
@@ -65,6 +66,7 @@ def without_one() -> None:
     title="Assumption (II) cannot be dropped",
     source="this book",
     status="checked exactly on an example",
+    uses=("prop-cross-entropy-gradient",),
 )
 def without_two() -> None:
     r"""Let $W = \tfrac1{600} \begin{pmatrix} 0 & -3 & 0 \\ 0 & 4 & -100 \end{pmatrix}$, $\epsilon = 5$,
@@ -88,6 +90,7 @@ def without_two() -> None:
     title="Assumption (I) must be read among the correctly classified points",
     source="this book",
     status="checked exactly on an example",
+    uses=("prop-cross-entropy-gradient",),
 )
 def unconditional_one() -> None:
     r"""The paper's wording of (I), "higher per-class success rates", can also be read over all points of a
