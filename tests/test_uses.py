@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def names(code: types.CodeType) -> Iterator[str]:
             yield from names(constant)
 
 
-def reached(function: types.FunctionType, seen: set[types.FunctionType]) -> Iterator[tuple[str, object]]:
+def reached(function: Any, seen: set[Any]) -> Iterator[tuple[str, object]]:
     """(name, object) for all that a derivation names, directly or through helpers of the proofs."""
     if function in seen:
         return

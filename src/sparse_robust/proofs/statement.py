@@ -42,7 +42,7 @@ from fractions import Fraction
 from functools import reduce
 from itertools import chain as concatenated
 from itertools import pairwise
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import sympy as sp
@@ -62,7 +62,7 @@ Status = Literal[
 Kind = Literal["theorem", "proposition", "lemma", "corollary", "definition", "erratum", "counterexample"]
 Case = Mapping[Any, Any]
 """A value for each symbol (and each IndexedBase: a mapping from indices)."""
-Claim = sp.Basic | tuple[sp.Basic, ...]
+Claim: TypeAlias = sp.Basic | tuple[sp.Basic, ...]
 
 MACHINE_CHECKED: frozenset[str] = frozenset({"proved", "checked exactly on an example"})
 """The statuses that leave nothing to trust but the computer algebra system."""

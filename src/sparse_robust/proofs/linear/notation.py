@@ -85,7 +85,7 @@ def conditioned(body: sp.Expr) -> sp.Expr:
     rest = body / indicator(RIGHT)
     assert not rest.has(RIGHT), "the indicator of y = yhat = k is no factor"
     share = PRIOR[K] * ACCURACY[K]
-    return share * (Pr(*rest.args, RIGHT) if isinstance(rest, indicator) else Mean(rest, RIGHT))
+    return share * (Pr(rest.args[0], RIGHT) if isinstance(rest, indicator) else Mean(rest, RIGHT))
 
 
 def at_mean(formula: sp.Expr) -> sp.Expr:
@@ -115,7 +115,7 @@ def plain(formula: sp.Expr) -> sp.Expr:
 
 def _class_values(law: FiniteLaw, model: Binary | Multiclass, classes: Iterable[int]) -> dict[Any, Any]:
     right = {k: law.probability(model.correct_as(k)) for k in classes}
-    prior = {k: law.probability(lambda y, _, k=k: y == k) for k in right}  # type: ignore[misc]
+    prior = {k: law.probability(lambda y, _, k=k: y == k) for k in right}
     return {
         K: tuple(right),
         PRIOR: prior,

@@ -37,7 +37,6 @@ from sparse_robust.proofs.linear.notation import (
     at_mean,
     binary_case,
     conditioned,
-    indicator,
     linear,
     pointwise,
 )
@@ -52,6 +51,7 @@ from sparse_robust.proofs.statement import (
     chain,
     evaluate,
     holds,
+    indicator,
     sides,
     statement,
 )

@@ -39,7 +39,6 @@ from sparse_robust.proofs.linear.notation import (
     array,
     at_mean,
     conditioned,
-    indicator,
     linear,
     multiclass_case,
     plain,
@@ -62,6 +61,7 @@ from sparse_robust.proofs.statement import (
     chain,
     evaluate,
     holds,
+    indicator,
     sides,
     statement,
 )

@@ -37,7 +37,6 @@ from sparse_robust.proofs.linear.notation import (
     array,
     at_mean,
     conditioned,
-    indicator,
     linear,
     multiclass_case,
     plain,
@@ -53,6 +52,7 @@ from sparse_robust.proofs.statement import (
     Total,
     chain,
     holds,
+    indicator,
     sides,
     statement,
 )
