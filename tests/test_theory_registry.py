@@ -1,7 +1,7 @@
 """The registry of statements: every check passes, every dependency resolves, nothing rests on itself."""
 
-import dataclasses
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -56,5 +56,5 @@ def test_a_broken_proof_is_reported(monkeypatch: pytest.MonkeyPatch):
     def broken() -> None:
         raise ZeroDivisionError("a wrong step")
 
-    monkeypatch.setitem(REGISTERED, label, dataclasses.replace(REGISTRY[label], check=broken))
+    monkeypatch.setitem(REGISTERED, label, replace(REGISTRY[label], proof=broken))
     assert run(label).error == "ZeroDivisionError: a wrong step"

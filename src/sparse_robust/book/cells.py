@@ -10,7 +10,19 @@ from IPython.display import Markdown
 from sparse_robust.experiments import load_rows as load
 from sparse_robust.proofs import registry
 from sparse_robust.proofs.ledger import reference
+from sparse_robust.proofs.statement import Status
 from sparse_robust.studies.catalogue import find
+
+BADGES: dict[Status, str] = {
+    "proved": "success",
+    "kernel proved, glue argued": "info",
+    "proved for small n": "info",
+    "checked exactly on an example": "success",
+    "checked numerically": "warning",
+    "argued": "warning",
+    "cited": "secondary",
+}
+"""The colour of each status; the words of the badge say the same."""
 
 
 def show(obj: Callable[..., object] | type) -> Markdown:
@@ -20,9 +32,13 @@ def show(obj: Callable[..., object] | type) -> Markdown:
 
 
 def state(label: str) -> Markdown:
-    """The registered statement ``label`` as a numbered, referable environment of the book."""
+    """The registered statement ``label`` as a numbered, referable environment of the book.
+
+    Its status stands in the title as a badge, which leads to the proof ledger.
+    """
     c = registry.get(label)
-    return Markdown(f":::{{prf:{c.kind}}} {c.title}\n:label: {c.label}\n\n{c.text}\n:::")
+    badge = f"{{bdg-ref-{BADGES[c.status]}-line}}`{c.status} <proof-ledger>`"
+    return Markdown(f":::{{prf:{c.kind}}} {c.title} {badge}\n:label: {c.label}\n\n{c.text}\n:::")
 
 
 def verify(*labels: str) -> Markdown:

@@ -143,7 +143,7 @@ def _curves(curves: pd.DataFrame) -> tuple[Figure, list[Axes]]:
     return figure, list(axes[0])
 
 
-STATUS_MARKERS = dict(zip(graph.LOOKS, "osD^vX", strict=True))
+STATUS_MARKERS = dict(zip(graph.LOOKS, "oPsD^vX", strict=True))
 """One shape for each status of a statement."""
 
 
@@ -193,7 +193,7 @@ def proof_overview() -> Figure:
 
 def _module(c: Statement) -> str:
     """The module that holds the check of a statement, below its part of the book: "theorem 3.1: paper"."""
-    _, _, below = c.check.__module__.partition(".proofs.")
+    _, _, below = c.proof.__module__.partition(".proofs.")
     _, *names = below.split(".")
     return re.sub(r"(\d)_(\d)", r"\1.\2", ": ".join(names)).replace("_", " ")
 

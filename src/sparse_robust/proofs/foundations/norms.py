@@ -214,7 +214,7 @@ def l2_projection() -> None:
     kind="proposition",
     title="The distance to the decision boundary of a linear classifier with many classes",
     source="paper, equation (5) and the choice of e below it",
-    status="proved",
+    status="kernel proved, glue argued",
     uses=("prop-distance",),
 )
 def distance_classes() -> None:

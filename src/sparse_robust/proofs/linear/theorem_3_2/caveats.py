@@ -41,6 +41,7 @@ def enumerated(sparsity: sp.Expr, factors: int, terms: int) -> sp.Expr:
     title="With several classes the biases do not cancel",
     source='paper, section 3.1, "all our theoretical results in the sequel apply directly to linear cases"',
     status="checked exactly on an example",
+    uses=("prop-distance-classes",),
 )
 def bias_classes() -> None:
     r"""In Theorem 3.2 the numerators need $b_k - \bar b$ added ({prf:ref}`thm-3-2-plus`). On the line let
