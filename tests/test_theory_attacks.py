@@ -15,7 +15,7 @@ from sparse_robust.proofs.foundations import attacks, attacks_boxed, norms
 from sparse_robust.theory.laws import Vector, vector
 
 MODULES = (norms, attacks, attacks_boxed)
-LABELS = [c.label for c in claims.registry().values() if c.check.__module__ in {m.__name__ for m in MODULES}]
+LABELS = [c.label for c in claims.registry().values() if c.proof.__module__ in {m.__name__ for m in MODULES}]
 
 
 def test_nothing_but_the_computer_algebra_has_to_be_trusted() -> None:

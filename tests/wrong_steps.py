@@ -16,7 +16,7 @@ WrongStep = tuple[str, object, str, object]
 def labels_of(*modules: ModuleType) -> list[str]:
     """The labels that these proof modules register, in the order of the book."""
     names = {module.__name__ for module in modules}
-    return [c.label for c in claims.registry().values() if c.check.__module__ in names]
+    return [c.label for c in claims.registry().values() if c.proof.__module__ in names]
 
 
 def turns_red(steps: Sequence[WrongStep]) -> Callable[..., None]:

@@ -194,7 +194,7 @@ def proof_overview() -> Figure:
 
 def _module(c: Statement) -> str:
     """The module that holds the check of a statement."""
-    return c.check.__module__.rsplit(".", 1)[-1]
+    return c.proof.__module__.rsplit(".", 1)[-1]
 
 
 def _draw_graph(axis: Axes, statements: list[Statement], places: Mapping[str, tuple[float, float]]) -> None:

@@ -9,6 +9,7 @@ from .statement import Statement, Status
 
 LOOKS: dict[Status, tuple[str, str]] = {
     "proved": ("#0072B2", "box"),
+    "kernel proved, glue argued": ("#332288", "octagon"),
     "proved for small n": ("#56B4E9", "box"),
     "checked exactly on an example": ("#009E73", "ellipse"),
     "checked numerically": ("#E69F00", "diamond"),

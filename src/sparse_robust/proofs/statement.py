@@ -1,27 +1,55 @@
-"""Checked statements: what one is, and the decorator that registers it. Imports nothing of the package.
+r"""Statements whose page and whose check are made from the same formulas. Imports nothing of the package.
 
-A statement is registered by decorating the function that checks it. The function's docstring is the
-statement as the book prints it (MyST Markdown), so that a statement is typed once::
+A statement is registered by decorating its derivation. Its claims and hypotheses are sympy relations; the
+docstring is the prose around them, with ``<<name>>`` where the formula of that name stands::
 
-    @statement("lem-markov", title="Markov's inequality", kind="lemma", source="folklore",
-           status="proved", uses=())
-    def markov() -> None:
-        r\"\"\"For $X \\ge 0$ and $a > 0$, $\\Pr(X > a) \\le \\mathbb{E}X / a$.\"\"\"
-        ...  # raises AssertionError if the statement fails
+    W, B, EPS, R_INF = sp.Symbol("w"), sp.Symbol("b"), sp.Symbol("epsilon"), sp.Symbol(r"r_\infty")
+    L1 = operator("L1", r"\lVert {0} \rVert_1", lambda v: sum(map(abs, v)))   # how it looks, what it is
 
-The status says, honestly, what the check amounts to; whether a statement is *fully checked* is never
-typed but derived from its own status and those of everything it uses.
+    @statement("prop-bound", kind="proposition", title="A bound", source="this book", status="proved",
+               uses=("lem-markov",), cases=cases,
+               hypotheses={"nonzero": sp.Ne(L1(W), 0)}, without={"nonzero": zero_weights},
+               claims={"bound": sp.Le(R_INF, B / (EPS * L1(W)))})
+    def bound(bound: sp.Rel) -> None:
+        r'''If $<<nonzero>>$, then $<<bound>>$.'''
+        ...  # derive the claim with sympy from what it uses; an AssertionError where it does not follow
+
+A *case* maps symbols to exact values: ``{W: array(...), EPS: Fraction(1, 10), R_INF: ...}``, computed from
+definitions and never from the claim. Values may be sympy symbols: then :func:`holds` is a proof for all of
+their values. :meth:`Statement.check` runs the derivation with the claims as keyword
+arguments and then reads the very same formulas in every case of ``cases()``:
+
+- where all hypotheses hold, every claim must hold;
+- every inequality must be attained up to one per cent in some case (so that no smaller constant survives),
+  unless ``loose`` says why it is not;
+- for each hypothesis, ``without`` has a case that meets all the others and fails a claim, or the reason
+  why there is none. Such cases are among those tried, so that a hypothesis dropped turns the check red.
+
+A claim is a relation or, for a chain such as :math:`a = b \le c`, a tuple of relations (:func:`chain`).
+A definition on the page is a claim like any other. Bound variables: :class:`Total`, :class:`Least`,
+:class:`Every` over an index whose values are in the case; :class:`Mean` and :class:`Pr` over its
+``OUTCOMES``. A statement without claims is its docstring, and its derivation is the whole check.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, get_args
+import operator as arithmetic
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import reduce
+from typing import Any, Literal, get_args
+
+import numpy as np
+import sympy as sp
+from sympy.printing.latex import LatexPrinter
+from sympy.printing.precedence import PRECEDENCE
 
 Status = Literal[
-    "proved",  # symbolically, in the generality of the statement
+    "proved",  # derived symbolically, in the generality of the statement, from what it uses
+    "kernel proved, glue argued",  # the algebra symbolically; what joins it to the statement is prose
     "proved for small n",  # symbolically, for the sizes that the check names
     "checked exactly on an example",  # rational arithmetic, no rounding
     "checked numerically",  # floating point, random or real inputs
@@ -29,34 +57,371 @@ Status = Literal[
     "cited",  # taken from the literature
 ]
 Kind = Literal["theorem", "proposition", "lemma", "corollary", "definition", "erratum", "counterexample"]
+Case = Mapping[Any, Any]
+"""A value for each symbol (and each IndexedBase: a mapping from indices)."""
+Claim = sp.Basic | tuple[sp.Basic, ...]
 
 MACHINE_CHECKED: frozenset[str] = frozenset({"proved", "checked exactly on an example"})
 """The statuses that leave nothing to trust but the computer algebra system."""
+TIGHT = Fraction(99, 100)
+"""An inequality counts as attained where the smaller side is at least this part of the larger one."""
+OUTCOMES = sp.Symbol("omega")
+"""In a case: the (probability, case of what the outcome settles) of a finite distribution."""
+
+
+def operator(name: str, template: str, value: Callable[..., Any], **assumptions: bool) -> type[sp.Function]:
+    r"""A named function: how it looks on the page and what it is.
+
+    Args:
+        name: for Python's representation.
+        template: LaTeX with the arguments as ``{0}``, ``{1}`` or, in parentheses if they are sums, as
+            ``{a}``, ``{b}``: ``r"\lVert {0} \rVert_1"``, ``r"{a}^T {b}"``.
+        value: the function on exact values.
+        assumptions: sympy's, as ``real=True, nonnegative=True``.
+    """
+
+    def look(self: sp.Function, printer: LatexPrinter) -> str:
+        guarded = (printer.parenthesize(arg, PRECEDENCE["Mul"]) for arg in self.args)
+        return template.format(*map(printer._print, self.args), **dict(zip("abcd", guarded, strict=False)))
+
+    traits = {f"is_{key}": fact for key, fact in assumptions.items()}
+    return type(name, (sp.Function,), {"_latex": look, "value": staticmethod(value), **traits})
+
+
+class Over(sp.Expr):
+    """``body`` for every value of ``index`` that meets ``condition``; the case gives index its values."""
+
+    sign = ""
+    join: Callable[[list[Any]], Any]
+
+    def __new__(cls, body: sp.Basic, index: sp.Symbol, condition: sp.Basic | bool = True) -> Over:
+        return sp.Expr.__new__(cls, sp.sympify(body), index, sp.sympify(condition))
+
+    @property
+    def body(self) -> sp.Expr:
+        """What stands under the sign."""
+        return self.args[0]
+
+    def _eval_subs(self, old: sp.Basic, new: sp.Basic) -> sp.Basic | None:
+        return self if old == self.args[1] else None  # the index is bound
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        body, index, condition = self.args
+        term = printer.parenthesize(body, PRECEDENCE["Mul"], strict=True)
+        return rf"{self.sign}_{{{_range(printer, index, condition)}}} {term}"
+
+    def written_out(self, values: Iterable[int]) -> sp.Expr:
+        """The same for those of these values whose condition is not false, as a plain sympy expression."""
+        body, index, condition = self.args
+        return self.join([body.subs(index, v) for v in values if condition.subs(index, v) != sp.false])
+
+
+class Total(Over):
+    """A sum."""
+
+    sign, join = r"\sum", staticmethod(lambda terms: reduce(arithmetic.add, terms, sp.Integer(0)))
+
+
+class Least(Over):
+    """A minimum."""
+
+    sign, join = r"\min", staticmethod(lambda terms: _extreme(terms, sp.Min, min))
+
+
+class Largest(Over):
+    """A maximum."""
+
+    sign, join = r"\max", staticmethod(lambda terms: _extreme(terms, sp.Max, max))
+
+
+class Every(Over):
+    """A relation that holds for every value of the index."""
+
+    sign, join = r"\forall", staticmethod(all)
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        body, index, condition = self.args
+        return rf"{printer._print(body)} \text{{ for every }} {_range(printer, index, condition)}"
+
+
+class Mean(sp.Expr):
+    """E(body | given) over the outcomes of the case."""
+
+    head = r"\mathbb{E}"
+
+    def __new__(cls, body: sp.Basic, given: sp.Basic | bool = True) -> Mean:
+        return sp.Expr.__new__(cls, sp.sympify(body), sp.sympify(given))
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        inside = r" \mid ".join(printer._print(arg) for arg in self.args if arg != sp.true)
+        return rf"{self.head}\left({inside}\right)"
+
+
+class Pr(Mean):
+    """Pr(body | given) over the outcomes of the case."""
+
+    head = r"\Pr"
+
+
+def chain(*parts: Any) -> tuple[sp.Basic, ...]:
+    """``chain(a, sp.Eq, b, sp.Le, c)`` is the claim a = b <= c."""
+    sides, relations = parts[::2], parts[1::2]
+    return tuple(rel(p, q) for p, rel, q in zip(sides[:-1], relations, sides[1:], strict=True))
+
+
+def sides(claim: tuple[sp.Basic, ...]) -> tuple[sp.Basic, ...]:
+    """The terms of a chain of relations, from left to right."""
+    return (claim[0].args[0], *(relation.args[1] for relation in claim))
+
+
+def latex(formula: Claim) -> str:
+    """A formula, or a chain of relations, as the page shows it.
+
+    Raises:
+        ValueError: if consecutive relations of a chain share no side.
+    """
+    if not isinstance(formula, tuple):
+        return str(_Page().doprint(formula))
+    text = latex(formula[0])
+    for before, after in zip(formula[:-1], formula[1:], strict=True):
+        if before.args[1] != after.args[0]:
+            raise ValueError(f"no chain: {before} and {after} do not share a side")
+        text += latex(after)[len(latex(after.args[0])) :]
+    return text
+
+
+def _range(printer: LatexPrinter, index: sp.Symbol, condition: sp.Basic) -> str:
+    if condition == sp.true:
+        return str(printer._print(index))
+    named = "" if index in condition.args else rf"{printer._print(index)} :\, "
+    return named + str(printer._print(condition))
+
+
+class _Page(LatexPrinter):
+    def _as_ordered_terms(self, expr: sp.Add, order: str | None = None) -> list[sp.Expr]:
+        return sorted(
+            expr.args, key=lambda term: (term.could_extract_minus_sign(), term.is_Symbol or term.is_number)
+        )
+
+    def _print_Symbol(self, expr: sp.Symbol, style: str = "plain") -> str:
+        return expr.name if "\\" in expr.name or "{" in expr.name else super()._print_Symbol(expr, style)
+
+
+def evaluate(formula: sp.Basic, case: Case) -> Any:
+    """The value of a formula in a case, exactly.
+
+    Raises:
+        ZeroDivisionError: where the formula divides by zero, or conditions on an event that never happens.
+        KeyError: if the case lacks a symbol.
+        ValueError: if a comparison of symbolic values is not decided by their assumptions.
+    """
+    if formula in case:
+        return case[formula]
+    if isinstance(formula, Over):
+        body, index, condition = formula.args
+        inner = [{**case, index: value} for value in case[index]]
+        return formula.join([evaluate(body, each) for each in inner if evaluate(condition, each)])
+    if isinstance(formula, Mean):
+        body, given = formula.args
+        outcomes = [(mass, {**case, **outcome}) for mass, outcome in case[OUTCOMES]]
+        kept = [(mass, each) for mass, each in outcomes if evaluate(given, each)]
+        whole = sum(mass for mass, _ in outcomes) if given == sp.true else sum(mass for mass, _ in kept)
+        return reduce(arithmetic.add, (mass * evaluate(body, each) for mass, each in kept), 0) / whole
+    if isinstance(formula, sp.Sum | sp.Product):
+        body, (index, *ends) = formula.args[0], formula.args[1]
+        low, high = (int(evaluate(end, case)) for end in ends)
+        values = [evaluate(body, {**case, index: value}) for value in range(low, high + 1)]
+        return reduce(arithmetic.add if isinstance(formula, sp.Sum) else arithmetic.mul, values)
+    if isinstance(formula, sp.Indexed):
+        indices = tuple(evaluate(i, case) for i in formula.indices)
+        return case[formula.base][indices[0] if len(indices) == 1 else indices]
+    if isinstance(formula, sp.Rational):
+        return Fraction(formula.p, formula.q)
+    if isinstance(formula, sp.logic.boolalg.BooleanAtom):
+        return bool(formula)
+    if formula.is_Number or formula.is_NumberSymbol:
+        return formula
+    if formula.is_Symbol:
+        raise KeyError(f"the case gives {formula} no value")
+    if isinstance(formula, sp.Mul):
+        return _product(formula.args, case)
+    compute = getattr(formula.func, "value", None) or _ARITHMETIC[formula.func]
+    return compute(*(evaluate(arg, case) for arg in formula.args))
+
+
+def holds(formula: Claim, case: Case) -> bool:
+    """Whether a claim or hypothesis is true in a case; one that divides by zero there is not."""
+    if isinstance(formula, tuple):
+        return all(holds(relation, case) for relation in formula)
+    try:
+        return bool(evaluate(formula, case))
+    except ZeroDivisionError:
+        return False
+
+
+def sign(a: Any) -> Any:
+    """-1, 0 or 1."""
+    return sp.sign(a) if isinstance(a, sp.Basic) else (a > 0) - (a < 0)
+
+
+def _extreme(terms: list[Any], symbolic: Callable[..., Any], plain: Callable[..., Any]) -> Any:
+    undecided = any(isinstance(term, sp.Basic) and term.free_symbols for term in terms)
+    return symbolic(*terms) if undecided else plain(terms)
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return bool(np.all(a == b))
+    return bool(a == b) or (isinstance(a - b, sp.Basic) and sp.simplify(a - b) == 0)
+
+
+def _product(factors: Iterable[sp.Basic], case: Case) -> Any:
+    """The product; beside a factor 0, such as the indicator of another event, an undecided one is idle."""
+    values, undecided = [], None
+    for factor in factors:
+        try:
+            values.append(evaluate(factor, case))
+        except ValueError as open_question:
+            undecided = open_question
+    if undecided and not any(np.ndim(value) == 0 and value == 0 for value in values):
+        raise undecided
+    return 0 if undecided else reduce(arithmetic.mul, values)
+
+
+def _at_most(a: Any, b: Any) -> bool:
+    return _decided(a <= b, lambda: (_gap(a, b).is_nonnegative, _gap(a, b).is_negative))
+
+
+def _below(a: Any, b: Any) -> bool:
+    return _decided(a < b, lambda: (_gap(a, b).is_positive, _gap(a, b).is_nonpositive))
+
+
+def _gap(a: Any, b: Any) -> sp.Expr:
+    return sp.factor(sp.expand(b - a))
+
+
+def _decided(comparison: Any, facts: Callable[[], tuple[bool | None, bool | None]]) -> bool:
+    """A comparison, or, where its symbols leave it open, what is known for it and against it."""
+    if not isinstance(comparison, sp.core.relational.Relational):
+        return bool(comparison)
+    true, false = facts()
+    if not (true or false):
+        raise ValueError(f"cannot decide whether {comparison}")
+    return bool(true)
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    if exponent < 0 and base == 0:
+        raise ZeroDivisionError("a formula divides by zero")
+    whole = exponent == int(exponent)
+    return base ** int(exponent) if whole else sp.Pow(sp.sympify(base), sp.sympify(exponent))
+
+
+_ARITHMETIC: dict[type, Callable[..., Any]] = {
+    sp.Add: lambda *terms: reduce(arithmetic.add, terms),
+    sp.Pow: _power,
+    sp.Abs: abs,
+    sp.sign: sign,
+    sp.Max: max,
+    sp.Min: min,
+    sp.Le: _at_most,
+    sp.Lt: _below,
+    sp.Ge: lambda a, b: _at_most(b, a),
+    sp.Gt: lambda a, b: _below(b, a),
+    sp.Eq: _equal,
+    sp.Ne: lambda a, b: not _equal(a, b),
+    sp.And: lambda *facts: all(facts),
+    sp.Or: lambda *facts: any(facts),
+    sp.Not: lambda fact: not fact,
+}
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement and the check that backs it.
+    """One statement, its formulas, and the derivation and cases that back it.
 
     Attributes:
         label: the cross-reference label, unique, as the book uses it (``{prf:ref}`label```).
         kind: which environment the book prints it in.
         title: a short name.
-        text: MyST Markdown, from the check's docstring.
+        prose: MyST Markdown, from the derivation's docstring, with ``<<name>>`` for formulas.
         source: where the statement comes from ("paper, Theorem 3.1, equation (2)"; "this book").
         status: what the check amounts to.
         uses: labels of the statements that the proof rests on.
-        check: raises AssertionError when the statement does not hold.
+        proof: the derivation, called with the claims by name; raises AssertionError where one does not follow.
+        hypotheses, claims: the formulas, by the name under which the prose quotes them.
+        cases: where hypotheses and claims are evaluated.
+        without: for each hypothesis, a case that fails a claim without it, or why there is none.
+        loose: for claims with an inequality that is not attained, why.
     """
 
     label: str
     kind: Kind
     title: str
-    text: str
+    prose: str
     source: str
     status: Status
     uses: tuple[str, ...]
-    check: Callable[[], None]
+    proof: Callable[..., None]
+    hypotheses: Mapping[str, sp.Basic] = field(default_factory=dict)
+    claims: Mapping[str, Claim] = field(default_factory=dict)
+    cases: Callable[[], Iterable[Case]] | None = None
+    without: Mapping[str, Callable[[], Case] | str] = field(default_factory=dict)
+    loose: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The statement as the book prints it: the prose, with the formulas that the check evaluates."""
+        formulas = {**self.hypotheses, **self.claims}
+        return re.sub(r"<<([\w-]+)>>", lambda match: latex(formulas[match[1]]), self.prose)
+
+    def check(self) -> None:
+        """Derive the claims, and evaluate them in every case.
+
+        Raises:
+            AssertionError: if a step or a claim fails, a bound is nowhere attained, a hypothesis is idle.
+        """
+        self.proof(**self.claims)
+        if self.cases is None:
+            return
+        witnesses = {name: make() for name, make in self.without.items() if not isinstance(make, str)}
+        tight: set[tuple[str, int]] = set()
+        tried = 0
+        for case in [*self.cases(), *witnesses.values()]:
+            if not all(holds(formula, case) for formula in self.hypotheses.values()):
+                continue
+            tried += 1
+            for name, number, relation in self._relations():
+                assert holds(relation, case), f"{name}, {relation}, fails in {_shown(case)}"
+                if _attained(relation, case):
+                    tight.add((name, number))
+        assert tried, "no case meets the hypotheses"
+        for name, number, relation in self._relations():
+            strict = isinstance(relation, sp.Le | sp.Ge | sp.Lt | sp.Gt)
+            assert not strict or name in self.loose or (name, number) in tight, (
+                f"{relation} is never attained"
+            )
+        for name in self.hypotheses:
+            assert name in self.without, f"say why {name} is needed: a case without it, or a reason"
+        for name, case in witnesses.items():
+            others = (formula for other, formula in self.hypotheses.items() if other != name)
+            assert all(holds(formula, case) for formula in others), f"{name}: its case breaks another one too"
+            assert not all(holds(claim, case) for claim in self.claims.values()), f"{name} is not needed"
+
+    def _relations(self) -> list[tuple[str, int, sp.Basic]]:
+        chains = ((name, c if isinstance(c, tuple) else (c,)) for name, c in self.claims.items())
+        return [(name, number, relation) for name, c in chains for number, relation in enumerate(c)]
+
+
+def _attained(relation: sp.Basic, case: Case) -> bool:
+    if not isinstance(relation, sp.Le | sp.Ge | sp.Lt | sp.Gt):
+        return False
+    small, large = sorted(abs(evaluate(side, case)) for side in relation.args)
+    return bool(small > 0) and bool(small >= TIGHT * large)
+
+
+def _shown(case: Case) -> str:
+    return ", ".join(f"{symbol} = {value}" for symbol, value in case.items() if symbol != OUTCOMES)
 
 
 REGISTERED: dict[str, Statement] = {}
@@ -71,29 +436,45 @@ def statement(
     source: str,
     status: Status,
     uses: tuple[str, ...] = (),
-) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    """Register the decorated check under ``label``; its docstring is the statement.
+    hypotheses: Mapping[str, sp.Basic] | None = None,
+    claims: Mapping[str, Claim] | None = None,
+    cases: Callable[[], Iterable[Case]] | None = None,
+    without: Mapping[str, Callable[[], Case] | str] | None = None,
+    loose: Mapping[str, str] | None = None,
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register the decorated derivation under ``label``; its docstring is the prose of the statement.
 
     Raises:
-        ValueError: if the label is taken, the status or kind unknown, or the docstring missing.
+        ValueError: if the label is taken, the status or kind unknown, the docstring missing, a formula
+            quoted that is not there, or one there that is not quoted.
     """
 
-    def register(check: Callable[[], None]) -> Callable[[], None]:
-        text = inspect.getdoc(check)
-        if not text:
+    def register(proof: Callable[..., None]) -> Callable[..., None]:
+        prose = inspect.getdoc(proof)
+        if not prose:
             raise ValueError(f"statement {label!r}: give the check a docstring, it is the statement")
         if label in REGISTERED:
             raise ValueError(
-                f"statement {label!r} is registered twice, in {REGISTERED[label].check.__module__}"
+                f"statement {label!r} is registered twice, in {REGISTERED[label].proof.__module__}"
             )
         if status not in get_args(Status):
             raise ValueError(f"statement {label!r}: status {status!r} is none of {get_args(Status)}")
         if kind not in get_args(Kind):
             raise ValueError(f"statement {label!r}: kind {kind!r} is none of {get_args(Kind)}")
-        REGISTERED[label] = Statement(label, kind, title, text, source, status, uses, check)
-        return check
+        named = {**(hypotheses or {}), **(claims or {})}
+        quoted = set(re.findall(r"<<([\w-]+)>>", prose))
+        if odd := sorted(quoted ^ set(named)):
+            raise ValueError(f"statement {label!r}: quoted but not given, or given but not quoted: {odd}")
+        REGISTERED[label] = Statement(
+            label, kind, title, prose, source, status, uses, proof,
+            hypotheses or {}, claims or {}, cases, without or {}, loose or {},
+        )  # fmt: skip
+        return proof
 
     return register
 
 
-__all__ = ["MACHINE_CHECKED", "REGISTERED", "Kind", "Statement", "Status", "statement"]
+__all__ = [
+    "MACHINE_CHECKED", "OUTCOMES", "REGISTERED", "Case", "Every", "Kind", "Largest", "Least", "Mean", "Pr",
+    "Statement", "Status", "Total", "chain", "evaluate", "holds", "latex", "operator", "sides", "sign", "statement",
+]  # fmt: skip

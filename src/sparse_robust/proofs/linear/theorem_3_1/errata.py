@@ -6,10 +6,11 @@ from fractions import Fraction
 
 import sympy as sp
 
+from sparse_robust.proofs.linear.populations import random_binary
 from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.laws import Binary, FiniteLaw, Vector, dot, l1, l2_squared, ratio, sign, vector
 
-from .paper import class_terms, random_cases
+from .paper import class_terms
 from .sharper import next_direction
 
 ACCURACY, R_2, EPS = Fraction("0.9917"), Fraction("2.0103"), Fraction("0.1")
@@ -122,7 +123,7 @@ def vacuous() -> None:
     left = [left_after(PIXELS, m) for m in range(ROUNDS + 1)]
     assert left[:3] == [784, 523, 349]
     assert [count <= largest for count in left] == [False, False] + [True] * (ROUNDS - 1)
-    for law, model, eps in random_cases(seed=50):
+    for law, model, eps in random_binary(seed=50):
         accuracy = law.probability(model.correct)
         total = model.r_2_times_norm(law)
         assert model.r_inf(law, eps) <= accuracy
@@ -158,7 +159,7 @@ def single_pixel() -> None:
     left = top * sp.Sum(size[i], (i, 1, n)) - sp.Sum(size[i] * (top - slack[i]), (i, 1, n)).expand()
     assert sp.simplify(left - gap) == 0
     assert gap.is_nonnegative
-    for _, model, _ in random_cases(seed=51):
+    for _, model, _ in random_binary(seed=51):
         delta = model.w  # any nonzero vector
         best = max(range(len(delta)), key=lambda j: abs(delta[j]))
         pixel = tuple(Fraction(sign(delta[j])) if j == best else Fraction(0) for j in range(len(delta)))

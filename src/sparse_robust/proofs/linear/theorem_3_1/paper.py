@@ -1,35 +1,108 @@
-"""Theorem 3.1 step by step: the two metrics of a binary linear classifier and the norms of its weights.
-
-Every step is a claim of its own. A pointwise step is proved symbolically; where a step speaks about
-expectations it is, in addition, run on random finite laws in exact rational arithmetic.
-"""
+"""Theorem 3.1 step by step: the two metrics of a binary linear classifier and the norms of its weights."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from fractions import Fraction
 
 import sympy as sp
 
-from sparse_robust.proofs.statement import statement
-from sparse_robust.theory.laws import Binary, FiniteLaw, dot, l1, l2_squared, random_law, random_vector
+from sparse_robust.proofs.foundations.norms import SIGN_BRANCHES
+from sparse_robust.proofs.linear.notation import (
+    ACCURACY,
+    EPS,
+    EQUAL_ACCURACY,
+    INNER,
+    KAPPA,
+    L1,
+    L2,
+    MU,
+    PRIOR,
+    R_2,
+    R_INF,
+    RIGHT,
+    SGN,
+    B,
+    A,
+    F,
+    K,
+    T,
+    W,
+    X,
+    X_FGS,
+    Y,
+    Y_HAT,
+    Z,
+    array,
+    at_mean,
+    binary_case,
+    conditioned,
+    indicator,
+    linear,
+    pointwise,
+)
+from sparse_robust.proofs.linear.populations import BINARY, BinaryExample, random_binary, tight_binary
+from sparse_robust.proofs.statement import (
+    OUTCOMES,
+    Case,
+    Every,
+    Mean,
+    Pr,
+    Total,
+    chain,
+    evaluate,
+    holds,
+    sides,
+    statement,
+)
+from sparse_robust.theory.laws import Binary, FiniteLaw, dot, vector
 
 PAPER = "paper, section 3.1, "
-BINARY = (-1, 1)
+HALF = sp.Rational(1, 2)
+
+SCORE = INNER(W, X) + B
+LEVEL = EPS * L1(W)
+"""What the attack costs: a margin above it survives."""
+MEAN_MARGIN = Total(PRIOR[K] * ACCURACY[K] * K * (INNER(W, MU[K]) + B), K, ACCURACY[K] > 0)
+"""r_2 ||w||_2, and the bound for eps ||w||_1 r_inf at once."""
+
+FINITE, NONZERO = Mean(sp.Abs(INNER(W, X))) < sp.oo, sp.Ne(W, 0)
+POSITIVE_RADIUS = EPS > 0
+BALANCED = Every(sp.Eq(PRIOR[K], HALF), K)
+SIGNED_MARGIN = chain(
+    indicator(sp.Eq(Y, Y_HAT)) * sp.Abs(F), sp.Eq, sp.Max(Y * F, 0), sp.Eq, Total(indicator(RIGHT) * K * F, K)
+)
+SURVIVORS = chain(
+    R_INF, sp.Eq, Pr(Y * SCORE > LEVEL),
+    sp.Eq, Total(PRIOR[K] * ACCURACY[K] * Pr(K * SCORE > LEVEL, RIGHT), K, ACCURACY[K] > 0),
+)  # fmt: skip
+MARKOV = chain(Pr(Z > A), sp.Le, Pr(Z >= A), sp.Le, Mean(Z) / A)
+R2_IDENTITY = chain(R_2, sp.Eq, Mean(sp.Max(Y * SCORE, 0)) / L2(W), sp.Eq, MEAN_MARGIN / L2(W))
+RINF_BOUND = chain(R_INF, sp.Le, MEAN_MARGIN / LEVEL, sp.Eq, R_2 / (EPS * KAPPA))
+
+EVERY_FINITE = "it holds for every finite distribution, and the cases are finite"
 
 
-def random_cases(seed: int, count: int = 40) -> Iterator[tuple[FiniteLaw, Binary, Fraction]]:
-    """Random (law, classifier with bias, eps) in exact rationals; both classes have a correct point."""
-    rng = random.Random(seed)
-    while count:
-        dimension = rng.randint(1, 4)
-        law = random_law(rng, labels=BINARY, dimension=dimension, atoms=rng.randint(4, 9))
-        model = Binary(random_vector(rng, dimension), Fraction(rng.randint(-6, 6), 2))
-        right = {a.label for a in law.atoms if model.correct(a.label, a.x)}
-        if l1(model.w) and right == set(BINARY):
-            count -= 1
-            yield law, model, Fraction(rng.randint(1, 40), 10)
+def population(seed: int) -> Iterator[Case]:
+    """Random and tight distributions, as cases."""
+    for example in (*random_binary(seed, 20), *tight_binary()):
+        yield binary_case(example)
+
+
+def case_of(*outcomes: tuple[int, int, list[object]], w: list[int], eps: str, b: int = 0) -> Case:
+    """The case of a distribution given by (mass, label, point)."""
+    model = Binary(vector(w), Fraction(b))
+    return binary_case(BinaryExample(FiniteLaw.of(outcomes), model, Fraction(eps)))
+
+
+def zero_weights() -> Case:
+    """w = 0: there is no boundary to be far from."""
+    return case_of((1, 1, [2]), (1, -1, [-1]), w=[0], eps="1")
+
+
+def zero_radius() -> Case:
+    """eps = 0: no attack."""
+    return case_of((1, 1, [2]), (1, -1, [-1]), w=[1], eps="0")
 
 
 def class_terms(law: FiniteLaw, model: Binary) -> list[tuple[Fraction, Fraction, FiniteLaw]]:
@@ -41,11 +114,6 @@ def class_terms(law: FiniteLaw, model: Binary) -> list[tuple[Fraction, Fraction,
             given = law.given(model.correct_as(k))
             terms.append((mass, k * (dot(model.w, given.mean()) + model.b), given))
     return terms
-
-
-def markov_bound(mean: sp.Expr, level: sp.Expr) -> sp.Expr:
-    """E X / a."""
-    return mean / level
 
 
 def mean_margin(law: FiniteLaw, model: Binary) -> Fraction:
@@ -65,8 +133,8 @@ def expectation() -> None:
     $\Pr(A) > 0$, and for $g \ge 0$ it may be exchanged with an integral (Tonelli),
     $\int_0^\infty \mathbb{E}\,g_s \,\mathrm{d}s = \mathbb{E}\int_0^\infty g_s\,\mathrm{d}s$.
 
-    For a finite law, a test set for instance, these are facts about finite sums, and the check proves
-    linearity and monotonicity for sums of every length.
+    For a finite distribution, a test set for instance, these are facts about finite sums, and the check
+    proves linearity and monotonicity for sums of every length.
     """
     n, i = sp.Symbol("n", integer=True, positive=True), sp.Symbol("i", integer=True)
     p, gap = (sp.IndexedBase(s, nonnegative=True) for s in ("p", "g"))
@@ -76,12 +144,25 @@ def expectation() -> None:
     def mean(outcome: sp.Expr) -> sp.Expr:
         return sp.Sum(p[i] * outcome, (i, 1, n))
 
-    linear = mean(a * x[i] + b * y[i]).expand() - a * mean(x[i]) - b * mean(y[i])
-    assert sp.simplify(linear) == 0
+    linear_gap = mean(a * x[i] + b * y[i]).expand() - a * mean(x[i]) - b * mean(y[i])
+    assert sp.simplify(linear_gap) == 0
     assert mean(gap[i]).is_nonnegative  # E(Y - X) >= 0 where Y - X = g >= 0 pointwise
-    for law, model, _ in random_cases(seed=30):
+    for example in random_binary(seed=30):
+        law, model = example.law, example.model
         direct = sum(a.mass * model.margin(a.label, a.x) for a in law.atoms if model.correct(a.label, a.x))
         assert direct == law.probability(model.correct) * law.given(model.correct).expect(model.margin)
+
+
+def attacked_points() -> Iterator[Case]:
+    """Every point of every distribution, attacked."""
+    for case in population(31):
+        for _, outcome in case[OUTCOMES]:
+            yield {**case, **outcome}
+
+
+def label_two() -> Case:
+    """y = 2 is no label: the step is twice as long, the margin falls four times as far."""
+    return {W: array([3]), B: 0, EPS: 1, X: array([5]), Y: 2, X_FGS: array([3])}
 
 
 @statement(
@@ -90,22 +171,32 @@ def expectation() -> None:
     title="What the fast gradient sign step costs",
     source=PAPER + "the substitution that leads to equation (3)",
     status="proved",
+    hypotheses={"label": sp.Eq(Y**2, 1)},
+    claims={
+        "step": sp.Eq(X_FGS, X - EPS * Y * SGN(W)),
+        "margin": sp.Eq(Y * (INNER(W, X_FGS) + B), Y * SCORE - LEVEL),
+    },
+    cases=attacked_points,
+    without={"label": label_two},
 )
-def fgs_margin() -> None:
-    r"""For every $n$, $w, x \in \mathbb{R}^n$, $b \in \mathbb{R}$, $y = \pm 1$ and
-    $\check x = x - \epsilon y\,\mathrm{sgn}(w)$,
+def fgs_margin(step: sp.Eq, margin: sp.Eq) -> None:
+    r"""For every $n$, $w, x \in \mathbb{R}^n$, $b \in \mathbb{R}$, every label with $<<label>>$ and the
+    step $<<step>>$,
 
-    $$y\,(w^T \check x + b) = y\,(w^T x + b) - \epsilon \lVert w \rVert_1 .$$
+    $$<<margin>> .$$
     """
-    x, eps = sp.symbols("x epsilon", real=True)
-    for w in (sp.Symbol("w", positive=True), sp.Integer(0), sp.Symbol("w", negative=True)):
-        for y in BINARY:  # one summand of the inner product; the sum over coordinates is term by term
-            attacked = x - eps * y * sp.sign(w)
-            assert sp.expand(y * w * attacked - (y * w * x - eps * sp.Abs(w))) == 0
-    for law, model, radius in random_cases(seed=31):
-        for a in law.atoms:
-            after = model.margin(a.label, model.attacked(a.label, a.x, radius))
-            assert after == model.margin(a.label, a.x) - radius * l1(model.w)
+    x, eps, b = sp.symbols("x epsilon b", real=True)
+    for w in SIGN_BRANCHES:  # both sides are y b and a sum over the coordinates: it is enough to take one
+        for y in BINARY:
+            one = {W: array([w]), X: array([x]), EPS: eps, B: b, Y: y}
+            assert holds(margin, {**one, X_FGS: evaluate(step.rhs, one)})
+
+
+def scores() -> Iterator[Case]:
+    """Scores of every sign, with either label."""
+    for f in map(Fraction, ("-2", "-1/3", "0", "1/7", "3")):
+        for y in BINARY:
+            yield {F: f, Y: y, Y_HAT: (f > 0) - (f < 0), K: BINARY}
 
 
 @statement(
@@ -114,65 +205,106 @@ def fgs_margin() -> None:
     title="The absolute value opens where the prediction is right",
     source=PAPER + "equation (4)",
     status="proved",
+    hypotheses={"label": sp.Eq(Y**2, 1), "prediction": sp.Eq(Y_HAT, sp.sign(F))},
+    claims={"split": SIGNED_MARGIN},
+    cases=scores,
+    without={
+        "label": lambda: {F: Fraction(1), Y: 2, Y_HAT: 1, K: BINARY},
+        "prediction": lambda: {F: Fraction(1), Y: 1, Y_HAT: -1, K: BINARY},
+    },
 )
-def signed_margin() -> None:
-    r"""For $y = \pm 1$ and every real score $f$ with prediction $\hat y = \mathrm{sgn}(f)$,
+def signed_margin(split: tuple[sp.Eq, ...]) -> None:
+    r"""For a label with $<<label>>$ and every real score $f$ with prediction $<<prediction>>$,
 
-    $$1_{y = \hat y}\,\lvert f \rvert = (y f)_+ = \sum_{k = \pm 1} 1_{y = k}\,1_{k f > 0}\; k f .$$
+    $$<<split>> .$$
     """
     for y in BINARY:
-        for f in (sp.Symbol("f", positive=True), sp.Integer(0), sp.Symbol("f", negative=True)):
-            left = sp.Abs(f) if sp.sign(f) == y else sp.Integer(0)
-            middle = sp.Max(y * f, 0)
-            right = sum(k * f for k in BINARY if y == k and (k * f).is_positive)
-            assert left == middle == right
+        for f in SIGN_BRANCHES:
+            assert holds(split, {F: f, Y: y, Y_HAT: sp.sign(f), K: BINARY})
 
 
 @statement(
     "lem-total-probability",
     kind="lemma",
-    title="Equation (3): who survives the attack",
+    title="GZZC equation (3): who survives the attack",
     source=PAPER + "equation (3)",
     status="proved",
     uses=("def-metrics", "lem-expectation", "lem-fgs-margin"),
+    hypotheses={"radius": EPS >= 0},
+    claims={"survivors": SURVIVORS},
+    cases=lambda: population(32),
+    without={"radius": lambda: case_of((1, 1, [2]), (1, -1, [1]), w=[1], eps="-2")},
 )
-def total_probability() -> None:
-    r"""Let $f(x) = w^T x + b$, $a = \epsilon \lVert w \rVert_1 \ge 0$, $\pi_k = \Pr(y = k)$ and
-    $t_k = \Pr(\hat y = k \mid y = k)$. Only points that were classified correctly survive, and
+def total_probability(survivors: tuple[sp.Eq, ...]) -> None:
+    r"""Let $\pi_k = \Pr(y = k)$, $t_k = \Pr(\hat y = k \mid y = k)$ and $<<radius>>$. Only points that
+    were classified correctly survive the attack, and
 
-    $$r_\infty = \Pr(y f(x) > a) = \sum_{k = \pm 1} \pi_k t_k \Pr\bigl(k f(x) > a \mid y = \hat y = k\bigr).$$
+    $$<<survivors>>,$$
+
+    where the sum is over the classes that are ever classified correctly.
     """
-    a, s = sp.Symbol("a", nonnegative=True), sp.Symbol("s", positive=True)
-    r = sp.Symbol("r", nonnegative=True)
+    # the margin after the attack is y f - eps ||w||_1, so that the first side is the second by definition
+    event, split = survivors[0].rhs.args[0], survivors[1].rhs
+    assert event == (Y * SCORE > LEVEL)
+    # point by point: 1[y f > a] = sum_k 1[y = yhat = k] 1[k f > a] for a >= 0 and every real y f
+    per_class = indicator(RIGHT) * indicator(K * SCORE > LEVEL)
+    a, s, r = (
+        sp.Symbol("a", nonnegative=True),
+        sp.Symbol("s", positive=True),
+        sp.Symbol("r", nonnegative=True),
+    )
+    whole = sp.Eq(indicator(event), Total(per_class, K)).subs({SCORE: F, LEVEL: A})
     for y in BINARY:
-        for score in (a + s, a - r):  # y f above a, and y f at most a: all real scores
-            f = y * score
-            survives = sp.Piecewise((1, y * f > a), (0, True))
-            split = sum(
-                sp.Piecewise((1, k * f > 0), (0, True)) * sp.Piecewise((1, k * f > a), (0, True))
-                for k in BINARY
-                if y == k
-            )
-            assert sp.simplify(survives - split) == 0
-    for law, model, eps in random_cases(seed=32):
-        survives = model.margin_above(eps * l1(model.w))
-        parts = (mass * given.probability(survives) for mass, _, given in class_terms(law, model))
-        assert model.r_inf(law, eps) == sum(parts, Fraction(0))
+        assert holds(whole, {A: a, F: y * (a + s), Y: y, Y_HAT: y, K: BINARY})
+        for y_hat in (-1, 0, 1):
+            assert holds(whole, {A: a, F: y * (a - r), Y: y, Y_HAT: y_hat, K: BINARY})
+    assert split == Total(conditioned(per_class), K, ACCURACY[K] > 0)
 
 
-@statement("lem-markov", kind="lemma", title="Markov's inequality", source="folklore", status="proved",
-       uses=("lem-expectation",))  # fmt: skip
-def markov() -> None:
-    r"""For $X \ge 0$ and $a > 0$, $\Pr(X > a) \le \Pr(X \ge a) \le \mathbb{E}X / a$."""
-    x, a = sp.Symbol("X", nonnegative=True), sp.Symbol("a", positive=True)
-    s, r = sp.symbols("s r", nonnegative=True)
-    above = markov_bound(x, a) - 1  # where X >= a the indicator is 1: write X = a + s
-    below = markov_bound(x, a)  # elsewhere it is 0
-    assert sp.expand(above.subs(x, a + s)).is_nonnegative
-    assert below.is_nonnegative
-    assert sp.expand(markov_bound(a, a) - 1) == 0, "attained by a point mass at a"
-    assert sp.Piecewise((1, x >= a), (0, True)).subs(x, a + s) == 1
-    assert (a + r >= a) == sp.true
+def levels() -> Iterator[Case]:
+    """Nonnegative variables: a point mass, at the level and just above it; the level hit, missed, spread."""
+    for outcomes in (((1, "1"),), ((1, "1001/1000"),), ((1, "0"), (2, "1"), (1, "5")), ((1, "1/2"),)):
+        total = sum(mass for mass, _ in outcomes)
+        yield {A: Fraction(1), OUTCOMES: [(Fraction(m, total), {Z: Fraction(z)}) for m, z in outcomes]}
+
+
+def both_signs() -> Case:
+    """A variable of mean 1/10 that exceeds 5 with probability 1/10."""
+    return {A: Fraction(5), OUTCOMES: [(Fraction(9, 10), {Z: -1}), (Fraction(1, 10), {Z: 10})]}
+
+
+@statement(
+    "lem-markov",
+    kind="lemma",
+    title="Markov's inequality",
+    source="folklore",
+    status="proved",
+    uses=("lem-expectation",),
+    hypotheses={"sign": sp.Eq(Pr(Z >= 0), 1), "level": A > 0},
+    claims={"markov": MARKOV},
+    cases=levels,
+    without={
+        "sign": both_signs,
+        "level": lambda: {A: Fraction(0), OUTCOMES: [(Fraction(1), {Z: Fraction(1)})]},
+    },
+)
+def markov(markov: tuple[sp.Le, ...]) -> None:
+    r"""If $<<sign>>$ and $<<level>>$, then $<<markov>>$."""
+    a, s, r = sp.symbols("a s r", positive=True)
+    below = a / (1 + r)  # every number of (0, a)
+    for relation in markov:
+        for z in (a + s, a, below, sp.Integer(0)):
+            assert holds(pointwise(relation), {A: a, Z: z})
+
+
+def by_markov(formula: sp.Expr) -> sp.Expr:
+    """Every probability Pr(X > a | ...) replaced by E(X | ...) / a, which is no smaller where X >= 0 < a."""
+
+    def bound(event: sp.Gt, given: sp.Basic) -> sp.Expr:
+        variable, level = event.args
+        return MARKOV[-1].rhs.subs({Mean(Z): Mean(variable, given), A: level})
+
+    return formula.replace(Pr, bound)
 
 
 @statement(
@@ -182,77 +314,107 @@ def markov() -> None:
     source="this book; with equal priors and accuracies " + PAPER + "Theorem 3.1",
     status="proved",
     uses=("def-metrics", "lem-expectation", "lem-signed-margin", "prop-l2-projection"),
+    hypotheses={"finite": FINITE, "nonzero": NONZERO},
+    claims={"identity": R2_IDENTITY},
+    cases=lambda: population(33),
+    without={"finite": EVERY_FINITE, "nonzero": zero_weights},
 )
-def r2_identity() -> None:
-    r"""For every law with $\mathbb{E}\lvert w^T x \rvert < \infty$, every $w \ne 0$ and every $b$, with
-    $d(x, \tilde x) = \lvert w^T x + b \rvert / \lVert w \rVert_2$,
+def r2_identity(identity: tuple[sp.Eq, ...]) -> None:
+    r"""If $<<finite>>$ and $<<nonzero>>$, then for every $b$, all priors $\pi_k$ and accuracies $t_k$
 
-    $$r_2 = \frac{\mathbb{E}\,\bigl(y\,(w^T x + b)\bigr)_+}{\lVert w \rVert_2}
-          = \sum_{k = \pm 1} \pi_k t_k\, \frac{k\,(w^T \mu_k + b)}{\lVert w \rVert_2},$$
+    $$<<identity>> .$$
 
-    where a class that is never classified correctly ($t_k = 0$) contributes nothing.
+    A class that is never classified correctly contributes nothing.
     """
-    for law, model, _ in random_cases(seed=33):
-        definition = model.r_2_times_norm(law)
-        assert definition == sum(a.mass * max(model.margin(a.label, a.x), Fraction(0)) for a in law.atoms)
-        assert definition == mean_margin(law, model)
-    n, i = sp.Symbol("n", integer=True, positive=True), sp.Symbol("i", integer=True)
-    w, mu = sp.IndexedBase("w", real=True), sp.IndexedBase("mu", real=True)
-    pi, t, b, k = sp.symbols("pi t b k", real=True)
-    # E(1 k (w.x + b)) = pi t k (w.mu + b): linearity coordinate by coordinate, in every dimension
-    by_coordinates = sp.Sum(w[i] * (pi * t * mu[i]), (i, 1, n)) * k + pi * t * k * b
-    assert sp.simplify(by_coordinates - pi * t * k * (sp.Sum(w[i] * mu[i], (i, 1, n)) + b)) == 0
+    # by definition r_2 is the mean of 1[y = yhat] |f| / ||w||_2, as that is the distance to the boundary
+    distance, positive_part, by_class = (side.subs(F, SCORE) for side in sides(SIGNED_MARGIN))
+    assert distance == indicator(sp.Eq(Y, Y_HAT)) * sp.Abs(SCORE)
+    assert identity[0].rhs == Mean(positive_part) / L2(W)
+    per_class = linear(at_mean(conditioned(by_class.body)))
+    assert sp.expand(per_class - linear(MEAN_MARGIN.body)) == 0
+    assert identity[1].rhs == MEAN_MARGIN / L2(W)
 
 
 @statement(
     "prop-rinf-bound",
     kind="proposition",
-    title="The bound for $r_\\infty$, with priors and bias",
+    title="The bound for $r_\infty$, with priors and bias",
     source="this book; with equal priors and accuracies " + PAPER + "Theorem 3.1",
     status="proved",
-    uses=("lem-total-probability", "lem-markov", "prop-r2-identity"),
+    uses=("lem-expectation", "lem-total-probability", "lem-markov", "prop-r2-identity"),
+    hypotheses={"finite": FINITE, "nonzero": NONZERO, "radius": POSITIVE_RADIUS},
+    claims={"kappa": sp.Eq(KAPPA, L1(W) / L2(W)), "bound": RINF_BOUND},
+    cases=lambda: population(34),
+    without={"finite": EVERY_FINITE, "nonzero": zero_weights, "radius": zero_radius},
 )
-def rinf_bound() -> None:
-    r"""For every law with $\mathbb{E}\lvert w^T x \rvert < \infty$, every $w \ne 0$, $b$ and
-    $\epsilon > 0$, with $\kappa(w) = \lVert w \rVert_1 / \lVert w \rVert_2$,
+def rinf_bound(kappa: sp.Eq, bound: tuple[sp.Basic, ...]) -> None:
+    r"""If $<<finite>>$, $<<nonzero>>$ and $<<radius>>$, then for every $b$, all priors and accuracies, with
+    $<<kappa>>$,
 
-    $$r_\infty \le \sum_{k = \pm 1} \pi_k t_k\, \frac{k\,(w^T \mu_k + b)}{\epsilon \lVert w \rVert_1}
-      = \frac{r_2}{\epsilon\,\kappa(w)} .$$
+    $$<<bound>> .$$
     """
-    mass, mean, a = sp.symbols("pi_t m a", positive=True)
-    assert sp.expand(mass * markov_bound(mean, a) - mass * mean / a) == 0  # Markov, weighted by pi_k t_k
-    total, eps, one, two = sp.symbols("E epsilon l_1 l_2", positive=True)
-    assert sp.simplify(total / (eps * one) - (total / two) / (eps * (one / two))) == 0  # = r_2 / (eps kappa)
-    for law, model, radius in random_cases(seed=34):
-        assert model.r_inf(law, radius) <= mean_margin(law, model) / (radius * l1(model.w))
+    assert isinstance(bound[0], sp.Le) and bound[0].lhs == SURVIVORS[0].lhs
+    survivors = SURVIVORS[1].rhs.body  # of class k, where k f > 0: Markov with a = eps ||w||_1 > 0
+    per_class = linear(at_mean(by_markov(survivors)))
+    assert sp.expand(per_class - linear(MEAN_MARGIN.body) / LEVEL) == 0
+    assert bound[0].rhs == MEAN_MARGIN / LEVEL
+    by_r_2 = bound[1].rhs.subs({R_2: R2_IDENTITY[1].rhs, KAPPA: kappa.rhs})
+    assert sp.simplify(bound[1].lhs - by_r_2) == 0
+
+
+def balanced_population() -> Iterator[Case]:
+    """The same distributions, reweighted to equal priors and equal accuracies, without bias."""
+    for example in (*random_binary(35, 30), *tight_binary()):
+        model = Binary(example.model.w)
+        right = {a.label for a in example.law.atoms if model.correct(a.label, a.x)}
+        wrong = {a.label for a in example.law.atoms if not model.correct(a.label, a.x)}
+        if right == set(BINARY):
+            accuracy = Fraction(2, 3) if wrong == right else Fraction(1)
+            law = example.law.balanced(model.correct, accuracy)
+            yield binary_case(BinaryExample(law, model, example.eps))
 
 
 @statement(
     "thm-3-1",
     kind="theorem",
-    title="The paper's Theorem 3.1: the sparsity and robustness of binary linear classifiers",
+    title="GZZC Theorem 3.1: the sparsity and robustness of binary linear classifiers",
     source="paper, Theorem 3.1, equation (2)",
     status="proved",
     uses=("prop-r2-identity", "prop-rinf-bound"),
+    hypotheses={
+        "balanced": BALANCED,
+        "accuracy": EQUAL_ACCURACY,
+        "some": T > 0,
+        "finite": FINITE,
+        "nonzero": NONZERO,
+        "radius": POSITIVE_RADIUS,
+    },
+    claims={
+        "r_2": sp.Eq(R_2, T / 2 * INNER(W, MU[1] - MU[-1]) / L2(W)),
+        "r_inf": sp.Le(R_INF, T / 2 * INNER(W, MU[1] - MU[-1]) / (EPS * L1(W))),
+    },
+    cases=balanced_population,
+    without={
+        "balanced": lambda: case_of((3, 1, [4]), (1, -1, [-1]), w=[1], eps="1/2"),
+        "accuracy": lambda: case_of((2, 1, [1]), (1, -1, [-5]), (1, -1, [3]), w=[1], eps="1/2"),
+        "some": lambda: case_of((1, 1, [-1]), (1, -1, [1]), w=[1], eps="1/2"),
+        "finite": EVERY_FINITE,
+        "nonzero": "a classifier with w = 0 is never right, so that t > 0 excludes it",
+        "radius": zero_radius,
+    },
 )
-def theorem_3_1() -> None:
-    r"""Suppose that $P_y(k) = 1/2$ for $k = \pm 1$, and an obtained linear classifier achieves the same
-    expected accuracy $t$ on different classes, then we have
+def theorem_3_1(r_2: sp.Eq, r_inf: sp.Le) -> None:
+    r"""Suppose that $P_y(k) = \pi_k$ with $<<balanced>>$, and an obtained linear classifier achieves the same
+    expected accuracy on different classes, $<<accuracy>>$, then we have
 
-    $$r_2 = \frac{t}{2} \cdot \frac{w^T (\mu_{+1} - \mu_{-1})}{\lVert w \rVert_2}
-      \qquad\text{and}\qquad
-      r_\infty \le \frac{t}{2} \cdot \frac{w^T (\mu_{+1} - \mu_{-1})}{\epsilon \lVert w \rVert_1} .$$
+    $$<<r_2>> \qquad\text{and}\qquad <<r_inf>> .$$
+
+    (Not stated there, and needed: $<<some>>$, $<<finite>>$, $<<nonzero>>$ and $<<radius>>$.)
     """
-    t, b = sp.symbols("t b", real=True)
-    plus, minus = sp.symbols("w.mu_+ w.mu_-", real=True)
-    general = sum(sp.Rational(1, 2) * t * k * (score + b) for k, score in ((1, plus), (-1, minus)))
-    assert sp.expand(general - t / 2 * (plus - minus)) == 0  # the bias cancels
-    for law, model, eps in random_cases(seed=35):
-        wrong = {a.label for a in law.atoms if not model.correct(a.label, a.x)}
-        accuracy = Fraction(2, 3) if wrong == set(BINARY) else Fraction(1)
-        fair = law.balanced(model.correct, accuracy)
-        low, high = (given.mean() for _, _, given in class_terms(fair, model))
-        printed = accuracy / 2 * (dot(model.w, high) - dot(model.w, low))
-        assert model.r_2_times_norm(fair) == printed
-        assert model.r_inf(fair, eps) <= printed / (eps * l1(model.w))
-        assert l2_squared(model.w) > 0
+    fair = {PRIOR[K]: HALF, ACCURACY[K]: T}
+    two_terms = MEAN_MARGIN.body.subs(fair)
+    both = linear(Total(two_terms, K).written_out(BINARY))
+    assert not both.has(B), "the bias cancels"
+    assert r_2.lhs == R_2 and r_inf.lhs == R_INF and isinstance(r_inf, sp.Le)
+    assert sp.expand(linear(r_2.rhs) - both / L2(W)) == 0
+    assert sp.expand(linear(r_inf.rhs) - both / LEVEL) == 0

@@ -6,10 +6,11 @@ from fractions import Fraction
 
 import sympy as sp
 
+from sparse_robust.proofs.linear.populations import random_binary
 from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.laws import Binary, FiniteLaw, dot, l1, l2_squared
 
-from .paper import class_terms, mean_margin, random_cases
+from .paper import class_terms, mean_margin
 
 
 def area(law: FiniteLaw, model: Binary) -> Fraction:
@@ -76,7 +77,7 @@ def area_identity() -> None:
     assert sp.integrate(survives, (eps, 0, sp.oo)) == sp.Max(right, 0) / scale
     assert (wrong > eps * scale) == sp.false
     assert sp.Max(wrong, 0) == 0
-    for law, model, _ in random_cases(seed=40):
+    for law, model, _ in random_binary(seed=40):
         assert area(law, model) == model.r_2_times_norm(law) / l1(model.w)
 
 
@@ -102,7 +103,7 @@ def rectangle() -> None:
     delta = sp.Symbol("delta", nonnegative=True)
     alive_later = (s + delta) * scale + gap  # the signed score of an outcome that survives s + delta
     assert (sp.expand(alive_later) - s * scale).is_positive  # survives s too
-    for law, model, radius in random_cases(seed=41):
+    for law, model, radius in random_binary(seed=41):
         assert radius * model.r_inf(law, radius) <= area(law, model)
     model = Binary((Fraction(2), Fraction(-1)))
     tight = FiniteLaw.of([(2, 1, [3, 1]), (1, 1, [1, -3]), (1, -1, [-2, 1])])
@@ -137,7 +138,7 @@ def cantelli_bound() -> None:
     second = sp.expand(q).coeff(z, 2) * variance + sp.expand(q).coeff(z, 0)
     assert sp.simplify(second - mean_q) == 0
     assert sp.simplify(1 - mean_q - cantelli(gap, variance)) == 0
-    for law, model, eps in random_cases(seed=42):
+    for law, model, eps in random_binary(seed=42):
         for radius in (eps, eps / 20):
             assert model.r_inf(law, radius) >= cantelli_total(law, model, radius)
 
@@ -168,7 +169,7 @@ def bounded_support() -> None:
     x, rest, size = sp.symbols("x rest size", nonnegative=True)  # rest = 1 - x
     assert sp.expand(size - size * x).subs(x, 1 - rest).expand().is_nonnegative  # k w_i = size >= 0
     assert (0 - (-size) * x).is_nonnegative  # k w_i = -size <= 0
-    for law, model, eps in random_cases(seed=43):
+    for law, model, eps in random_binary(seed=43):
         low = min(c for a in law.atoms for c in a.x)
         span = max(c for a in law.atoms for c in a.x) - low or Fraction(1)
         images = FiniteLaw.of((a.mass, a.label, [(c - low) / span for c in a.x]) for a in law.atoms)
@@ -224,7 +225,7 @@ def r2_ascent() -> None:
     size = sp.Symbol("size", nonnegative=True)
     for m in (size, -size):  # (m)_+ >= 1_A m for every event A, here A = {y = yhat(w)} and m = y w'.x
         assert all((sp.Max(m, 0) - indicator * m).is_nonnegative for indicator in (0, 1))
-    for law, model, _ in random_cases(seed=44):
+    for law, model, _ in random_binary(seed=44):
         start, ascended = Binary(model.w), next_direction(law, model.w)
         if any(ascended):
             # r_2(w) ||w|| = w.w' <= ||w|| ||w'||, and r_2(w') ||w'|| >= E 1_A y w'.x = ||w'||^2

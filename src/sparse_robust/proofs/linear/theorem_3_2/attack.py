@@ -6,8 +6,9 @@ from fractions import Fraction
 
 import sympy as sp
 
-from sparse_robust.proofs.linear.theorem_3_1.paper import markov_bound
-from sparse_robust.proofs.statement import statement
+from sparse_robust.proofs.linear.notation import A, Z
+from sparse_robust.proofs.linear.theorem_3_1.paper import MARKOV
+from sparse_robust.proofs.statement import Mean, statement
 from sparse_robust.theory.laws import FiniteLaw, Multiclass, dot, l1, sign
 
 from .paper import class_terms, printed, random_cases, sharper
@@ -115,7 +116,7 @@ def rinf_two_assumptions() -> None:
       \frac{(w_k - \bar w)^T \mu_k + b_k - \bar b}{\epsilon \lVert w_k - \bar w \rVert_1} .$$
     """
     mean, level = sp.symbols("M a", positive=True)
-    assert markov_bound(mean, level) == mean / level  # with a = eps ||w_k - wbar||_1
+    assert MARKOV[-1].rhs.subs({Mean(Z): mean, A: level}) == mean / level  # with a = eps ||w_k - wbar||_1
     count = 0
     for law, model, eps in random_cases(seed=72, count=25):
         for radius in (eps, eps / 10):
