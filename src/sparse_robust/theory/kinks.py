@@ -24,7 +24,7 @@ Inequality = tuple[Array, Any, bool]
 
 
 def kink_functions(net: ReluNet) -> Iterator[Affine]:
-    """The affine functions that the preactivations are, over all states of the layers before; none constant."""
+    """The affine functions that the preactivations are, over all states of earlier layers; none constant."""
     widths = net.widths[1:]
     for layer in range(len(widths)):
         for states in product((False, True), repeat=sum(widths[:layer])):

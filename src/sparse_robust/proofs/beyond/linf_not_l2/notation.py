@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -62,7 +61,10 @@ def cdf(x: sp.Expr) -> sp.Expr:
     return (1 + sp.erf(x / sp.sqrt(2))) / 2
 
 
-PHI, CDF = _function("Density", r"\varphi\left({0}\right)", phi), _function("Cdf", r"\Phi\left({0}\right)", cdf)
+PHI, CDF = (
+    _function("Density", r"\varphi\left({0}\right)", phi),
+    _function("Cdf", r"\Phi\left({0}\right)", lambda x: sp.expand(cdf(sp.sympify(x)))),
+)
 
 
 def r_2_of(signal: sp.Expr) -> sp.Expr:
@@ -70,20 +72,27 @@ def r_2_of(signal: sp.Expr) -> sp.Expr:
     return signal * cdf(signal / SIGMA) + SIGMA * phi(signal / SIGMA)
 
 
-@cache
-def expectation_above(level: sp.Symbol) -> tuple[sp.Expr, sp.Expr]:
-    """E (S; S > level) and Pr(S > level) for a score S = A + sigma Z, by integration over Z."""
-    z = sp.Symbol("z", real=True)
-    ends = (z, (level - A) / SIGMA, sp.oo)
-    return sp.integrate((A + SIGMA * z) * phi(z), ends), sp.integrate(phi(z), ends)
+G = _function("G", "g({0})", lambda a, sigma: sp.expand(r_2_of(a).subs(SIGMA, sigma)))
+
+
+def antiderivatives(z: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
+    """Of (A + sigma z) phi(z) and of phi(z), both 0 at minus infinity (`lem-gaussian-integrals`)."""
+    return A * cdf(z) - SIGMA * phi(z), cdf(z)
+
+
+def expectation_above(level: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
+    """E (S; S > level) and Pr(S > level) for a score S = A + sigma Z, Z standard normal."""
+    mean, share = antiderivatives((level - A) / SIGMA)
+    return A - mean, 1 - share
 
 
 def metrics(w: Array, m: Array, sigma: sp.Expr, eps: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
     """r_2 and r_inf from their definitions: the mean distance, and the share of scores above the toll."""
     level = sp.Symbol("level", real=True)
-    mean, share = expectation_above(level)
     values = {A: w @ m / norm_2(w), SIGMA: sigma}
-    return mean.subs({**values, level: 0}), share.subs({**values, level: eps * norm_1(w) / norm_2(w)})
+    mean, share = expectation_above(level)
+    r_2, r_inf = mean.subs({**values, level: 0}), share.subs({**values, level: eps * norm_1(w) / norm_2(w)})
+    return sp.expand(r_2), sp.expand(r_inf)
 
 
 def gaussian_case(w: Array, m: Array, sigma: sp.Expr, eps: sp.Expr) -> Case:
@@ -104,7 +113,33 @@ def gaussian_cases() -> list[Case]:
 
 
 __all__ = [
-    "CDF", "EPS", "INNER", "M", "MEANS", "NORM_1", "NORM_2", "NORM_INF", "PHI", "ROBUST_SIGNAL", "R_2", "R_INF",
-    "SIGMA", "SIGNAL", "SOFT", "A", "W", "cdf", "exact", "expectation_above", "gaussian_case", "gaussian_cases", "metrics",
-    "norm_1", "norm_2", "phi", "r_2_of", "soft",
+    "CDF",
+    "EPS",
+    "INNER",
+    "MEANS",
+    "NORM_1",
+    "NORM_2",
+    "NORM_INF",
+    "PHI",
+    "ROBUST_SIGNAL",
+    "R_2",
+    "R_INF",
+    "SIGMA",
+    "SIGNAL",
+    "SOFT",
+    "A",
+    "G",
+    "M",
+    "W",
+    "cdf",
+    "exact",
+    "expectation_above",
+    "gaussian_case",
+    "gaussian_cases",
+    "metrics",
+    "norm_1",
+    "norm_2",
+    "phi",
+    "r_2_of",
+    "soft",
 ]  # fmt: skip

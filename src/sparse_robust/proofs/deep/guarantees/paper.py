@@ -13,7 +13,7 @@ from math import inf
 import sympy as sp
 
 from sparse_robust.proofs.statement import Case, Every, Least, chain, operator, statement
-from sparse_robust.theory.certificates import certificate, network_certificate
+from sparse_robust.theory.certificates import certificate
 from sparse_robust.theory.distance import distance
 from sparse_robust.theory.laws import Vector, dot, l1, random_vector
 from sparse_robust.theory.lipschitz import lipschitz_power
@@ -61,7 +61,10 @@ def remaining(margin: sp.Expr, constant: sp.Expr, length: sp.Expr) -> sp.Expr:
 K = sp.Symbol("k", integer=True)
 MARGIN, CONSTANT = sp.IndexedBase("m", real=True), sp.IndexedBase("L", nonnegative=True)
 GAMMA, R = sp.Symbol("gamma", nonnegative=True), sp.Symbol("R", positive=True)
-LENGTH, DISTANCE = sp.Symbol(r"\lVert \Delta \rVert_p", nonnegative=True), sp.Symbol("d_p(x)", nonnegative=True)
+LENGTH, DISTANCE = (
+    sp.Symbol(r"\lVert \Delta \rVert_p", nonnegative=True),
+    sp.Symbol("d_p(x)", nonnegative=True),
+)
 MOVED, LEADS = sp.Symbol(r"x + \Delta"), sp.Symbol("h")
 _RIVAL = operator("Rival", r"{0} \ne \hat y", lambda k: True)
 _RATIO = operator("Ratio", r"\frac{{{0}}}{{{1}}}", lambda m, c: m / c if c else inf, real=True)
@@ -125,7 +128,7 @@ def at_the_tie() -> Case:
 
 
 def certified_cases() -> list[Case]:
-    """Random networks with perturbations of many lengths; one that ends in a tie; a rival that is never near."""
+    """Random networks with perturbations of many lengths; one that ends in a tie; a distant rival."""
     rng = random.Random(310)
     flat = exact_net([[[1]]], [0], offset=1)
     found = [at_the_tie(), certified_case([LINE, flat], fractions([-1]), Fraction(3), fractions(["1/2"]))]
@@ -150,7 +153,9 @@ def beyond_gamma() -> Case:
 
 def one_rival_leads() -> Case:
     """Margins 1 and -1: nothing is certified."""
-    return certified_case([LINE, exact_net([[[1]]], [0], offset=-1)], fractions([-1]), Fraction(2), fractions([0]))
+    return certified_case(
+        [LINE, exact_net([[[1]]], [0], offset=-1)], fractions([-1]), Fraction(2), fractions([0])
+    )
 
 
 @statement(
@@ -211,8 +216,8 @@ def proposition_3_1(kept: sp.Basic) -> None:
     r"""Let $1 \le p \le \infty$, $R > 0$, and let $\gamma$ be the certified radius ({prf:ref}`def-gamma`). If
     $<<short>>$, then $<<kept>>$: the decision does not change.
 
-    Of $L_k$ it only uses that $<<shrinks>>$, as long as $\lVert \Delta \rVert_p \le R$. Nothing is asked of the
-    functions outside of the ball.
+    Of $L_k$ it only uses that $<<shrinks>>$, as long as $\lVert \Delta \rVert_p \le R$. Nothing is asked of
+    the functions outside of the ball.
     """
     assert_lead_lasts(strictly=True)
 
@@ -230,8 +235,7 @@ def proposition_3_1(kept: sp.Basic) -> None:
     cases=certified_cases,
 )
 def closed_ball(level: sp.Basic) -> None:
-    r"""If $<<shrinks>>$, as Lipschitz constants have it, and $<<within>>$, then $<<level>>$.
-    """
+    r"""If $<<shrinks>>$, as Lipschitz constants have it, and $<<within>>$, then $<<level>>$."""
     assert_lead_lasts(strictly=False)
 
 
@@ -341,7 +345,14 @@ def ball_too_small() -> Case:
     title="Where the classifier is affine the certificate is the distance",
     source="this book; paper, section 3.2, last paragraph",
     status="proved",
-    uses=("def-metrics", "lem-cover", "lem-regions", "prop-distance", "prop-dual-norm", "prop-gamma-distance"),
+    uses=(
+        "def-metrics",
+        "lem-cover",
+        "lem-regions",
+        "prop-distance",
+        "prop-dual-norm",
+        "prop-gamma-distance",
+    ),
     hypotheses={"affine": _AFFINE(LEADS), "reach": sp.Ge(R, NEAREST_PLANE)},
     without={"affine": bent, "reach": ball_too_small},
     claims={"exact": chain(GAMMA, sp.Eq, DISTANCE, sp.Eq, NEAREST_PLANE)},
@@ -360,7 +371,8 @@ def gamma_affine(exact: tuple[sp.Eq, ...]) -> None:
     margin, slope, excess, slack = sp.symbols("m v e s", positive=True)
     nearest = margin / slope  # prop-distance; its point lies in the ball, where h_k is affine
     assert sp.Min(nearest, nearest + excess) == nearest  # R = nearest + excess: gamma is not cut off by R
-    # prop-dual-norm: L = v, attained; so the step of length m / v brings the lead to 0, and no shorter one does
+    # prop-dual-norm: L = v, attained; so the step of length m / v brings the lead to 0, and no shorter one
+    # does
     assert sp.expand(remaining(margin, slope, nearest)) == 0
     assert sp.expand(remaining(margin, slope, nearest - slack)).is_positive
     assert len(affine_cases()) > 3

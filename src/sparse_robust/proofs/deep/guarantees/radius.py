@@ -268,8 +268,8 @@ def gamma_rivals() -> None:
     ),
 )
 def gamma_metrics() -> None:
-    r"""For every classifier, every distribution of $(x, y)$, every $l_2$ attack, every $l_\infty$ attack of radius
-    $\epsilon$ and measurable certified radii $\gamma_p(x)$,
+    r"""For every classifier, every distribution of $(x, y)$, every $l_2$ attack, every $l_\infty$ attack of
+    radius $\epsilon$ and measurable certified radii $\gamma_p(x)$,
 
     $$\mathbb{E}\bigl(1_{y = \hat y}\, \gamma_2\bigr) \le r_2, \qquad
       \Pr\bigl(y = \hat y,\ \gamma_\infty > \epsilon\bigr) \le r_\infty(\epsilon), \qquad
@@ -281,7 +281,9 @@ def gamma_metrics() -> None:
     """
     eps, radius = sp.symbols("epsilon gamma", nonnegative=True)
     indicator = sp.Piecewise((1, eps < radius), (0, True))
-    assert sp.simplify(sp.integrate(indicator, (eps, 0, sp.oo)) - radius) == 0  # one point of the distribution
+    assert (
+        sp.simplify(sp.integrate(indicator, (eps, 0, sp.oo)) - radius) == 0
+    )  # one point of the distribution
     rng = random.Random(324)
     points = []
     for net, x in random_nets(seed=324, count=8):

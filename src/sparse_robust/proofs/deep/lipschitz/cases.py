@@ -165,7 +165,6 @@ def lemma_case(net: ReluNet, ball: Ball | None, q: float) -> Case:
 __all__ = [
     "DEPTH",
     "GRADIENT",
-    "J",
     "KINK",
     "L_Q",
     "NET",
@@ -177,6 +176,7 @@ __all__ = [
     "TRANSPOSED",
     "UNIT",
     "WEIGHTS",
+    "J",
     "Place",
     "Setting",
     "breakpoints",

@@ -51,7 +51,7 @@ def through_unit(low: sp.Expr, high: sp.Expr, kind: str) -> tuple[sp.Expr, sp.Ex
 
 
 def assert_the_code_switches() -> None:
-    """``switched`` does what :func:`through_unit` says, on intervals to the left of 0, around it, to the right."""
+    """``switched`` does what :func:`through_unit` says, on intervals left of 0, around it, right of it."""
     for kind, flags in STATE_KINDS.items():
         live, always = (np.array([flag]) for flag in flags)
         for low, high in ((-2, -1), (-1, 0), (-1, 2), (0, 1), (1, 2)):
@@ -130,7 +130,9 @@ def chain_cases() -> list[Case]:
     source="this book",
     status="proved",
     uses=("prop-interval-gradient", "prop-live-units", "lem-all-paths", "lem-regions", "lem-states"),
-    claims={"chain": chain(SAMPLED, sp.Le, L_Q, sp.Le, INTERVAL, sp.Le, LIVE_PATHS, sp.Le, PATHS, sp.Le, C_Q)},
+    claims={
+        "chain": chain(SAMPLED, sp.Le, L_Q, sp.Le, INTERVAL, sp.Le, LIVE_PATHS, sp.Le, PATHS, sp.Le, C_Q)
+    },
     cases=chain_cases,
 )
 def chain_of_bounds(chain: tuple[sp.Le, ...]) -> None:

@@ -243,7 +243,9 @@ def live_units(bound: tuple[sp.Le, ...]) -> None:
         for q in (1, 2):
             assert lipschitz_power(net, ball, q=q) == lipschitz_power(live, ball, q=q)
             assert norm_product_power(live, q=q) <= norm_product_power(net, q=q)
-        assert float(lipschitz_power(net, ball, q=2)) <= layer_product(live, q=2) ** 2 + 1e-9  # q = 2, rounded
+        assert (
+            float(lipschitz_power(net, ball, q=2)) <= layer_product(live, q=2) ** 2 + 1e-9
+        )  # q = 2, rounded
         assert layer_product(live, q=2) <= layer_product(net, q=2) + 1e-9
     assert slept > 0
 

@@ -1,4 +1,5 @@
-"""Lemma 3.1: induced norms and what transposing does, the lemma repaired, and the lemma as the paper has it."""
+"""Lemma 3.1: induced norms and what transposing does, the lemma repaired, and the lemma as the paper has
+it."""
 
 from __future__ import annotations
 
@@ -18,7 +19,6 @@ from . import segments as _segments  # registers its statements before these
 from .cases import (
     DEPTH,
     GRADIENT,
-    J,
     KINK,
     L_Q,
     NET,
@@ -28,6 +28,7 @@ from .cases import (
     SUM,
     TRANSPOSED,
     WEIGHTS,
+    J,
     breakpoints,
     lemma_case,
     over_ball,
@@ -70,15 +71,19 @@ def induced_norms() -> None:
 
     $\lVert W \rVert_{1 \to 1}$ is the largest column sum of absolute values,
     $\lVert W \rVert_{\infty \to \infty}$ the largest row sum. So $\lVert W \rVert_{1 \to 1} = \lVert W^T
-    \rVert_{\infty \to \infty}$, while $\lVert W \rVert_{2 \to 2} = \lVert W^T \rVert_{2 \to 2}$. A diagonal matrix
-    of zeros and ones has norm 1, or 0 if all are zeros.
+    \rVert_{\infty \to \infty}$, while $\lVert W \rVert_{2 \to 2} = \lVert W^T \rVert_{2 \to 2}$. A diagonal
+    matrix of zeros and ones has norm 1, or 0 if all are zeros.
     """
     # Submultiplicative: ||W v|| = ||W|| ||v|| - s by the definition, ||A (W v)|| = ||A|| ||W v|| - t
     outer, inner, length = sp.symbols("A W v", nonnegative=True)
     s, t = sp.symbols("s t", nonnegative=True)
     twice = outer * (inner * length - s) - t
     assert sp.expand(layer_bound(outer, inner, length) - twice).is_nonnegative
-    size, u, i = sp.Symbol("m", integer=True, positive=True), sp.Symbol("u", integer=True), sp.Symbol("i", integer=True)
+    size, u, i = (
+        sp.Symbol("m", integer=True, positive=True),
+        sp.Symbol("u", integer=True),
+        sp.Symbol("i", integer=True),
+    )
     entry, slack = sp.IndexedBase("v", nonnegative=True), sp.IndexedBase("s", nonnegative=True)
     largest = sp.Symbol("S", nonnegative=True)
     # ||W v||_1 <= sum_u |v_u| (column sum)_u, each column sum is the largest one less some slack
@@ -161,8 +166,8 @@ def lemma_repaired(bound: tuple[sp.Le, ...]) -> None:
     cases=lemma_cases,
 )
 def lemma_3_1(bound: sp.Le) -> None:
-    r"""In the words of the paper: "Let $\frac1p + \frac1q = 1$, then for any $x \in \mathbb{R}^n$, $k \in \{1,
-    \dots, c\}$ and $q \in \{1, 2\}$, the local Lipschitz constant of function $g_{\hat y}(x) - g_k(x)$
+    r"""In the words of the paper: "Let $\frac1p + \frac1q = 1$, then for any $x \in \mathbb{R}^n$, $k \in
+    \{1, \dots, c\}$ and $q \in \{1, 2\}$, the local Lipschitz constant of function $g_{\hat y}(x) - g_k(x)$
     satisfies"
 
     $$L_{q,x}^k \le \lVert w_{\hat y} - w_k \rVert_q \sup_{x' \in B_p(x, R)}

@@ -1,4 +1,5 @@
-"""From gradients to Lipschitz constants, every step derived: along a segment, off the kinks, region by region.
+"""From gradients to Lipschitz constants, every step derived: along a segment, off the kinks, region by
+region.
 
 No theorem of analysis is cited. A segment meets finitely many kinks (`lem-segment`); near every point there
 are points off all of them, at a distance that is written down (`lem-off-kinks`); around such a point the
@@ -101,8 +102,8 @@ def segment() -> None:
 
     $$h(y) - h(x) = \sum_i (t_{i+1} - t_i)\, g_i^T (y - x) .$$
 
-    So $|h(y) - h(x)| \le \max_i \lVert g_i \rVert_q\, \lVert y - x \rVert_p$, for biases of any size, and $h$ is
-    Lipschitz, hence continuous.
+    So $|h(y) - h(x)| \le \max_i \lVert g_i \rVert_q\, \lVert y - x \rVert_p$, for biases of any size, and
+    $h$ is Lipschitz, hence continuous.
     """
     # Induction over layers. Between two cuts the activations before a layer are affine in t: alpha + t beta
     t = sp.Symbol("t", real=True)
@@ -141,7 +142,8 @@ def segment() -> None:
     rng = random.Random(42)
     on_kinks = ((KINK, fractions([0, -1]), fractions([0, 2])), (SUM, fractions([1, -1]), fractions([-2, 2])))
     drawn = (
-        (net, random_point(rng, ball), random_point(rng, ball)) for net, ball in random_cases(seed=42, count=12)
+        (net, random_point(rng, ball), random_point(rng, ball))
+        for net, ball in random_cases(seed=42, count=12)
     )
     for net, x, y in (*on_kinks, *drawn):
         cuts = breakpoints(net, x, y)
@@ -177,7 +179,7 @@ def off_all_kinks() -> None:
     which none of them vanishes.
     """
     tau, ratio = sp.Symbol("tau", positive=True), sp.Symbol("k", positive=True)
-    i, m = sp.Symbol("i", integer=True), sp.Symbol("m", integer=True, positive=True)
+    m = sp.Symbol("m", integer=True, positive=True)
     # |f(x_tau)| / tau^k >= p - M (tau + ... + tau^m), and the sum is less than tau / (1 - tau)
     geometric = tau * (1 - tau**m) / (1 - tau)
     step = sp.simplify(geometric.subs(m, m + 1) - geometric - tau ** (m + 1))
@@ -273,8 +275,8 @@ def cover() -> None:
     uses=("lem-hoelder",),
 )
 def steepest_in_l1() -> None:
-    r"""For $u \ne 0$, $\max_{\lVert v \rVert_1 \le \epsilon} u^T v = \epsilon \lVert u \rVert_\infty$, attained at
-    $v = \epsilon\,\mathrm{sgn}(u_k)\, e_k$ for a largest $|u_k|$: the case $p = 1$ that
+    r"""For $u \ne 0$, $\max_{\lVert v \rVert_1 \le \epsilon} u^T v = \epsilon \lVert u \rVert_\infty$,
+    attained at $v = \epsilon\,\mathrm{sgn}(u_k)\, e_k$ for a largest $|u_k|$: the case $p = 1$ that
     {prf:ref}`prop-dual-norm` leaves out.
     """
     eps = sp.Symbol("epsilon", positive=True)
@@ -286,7 +288,7 @@ PREMISES = {
     "lem-segment": "the preactivation is zero in the middle of a piece of the segment, so it is on the piece",
     "two zeros": "an affine function of t with two zeros is zero, so it vanishes where the segment starts",
     "lem-off-kinks": "the segment starts off the kinks, so a function that vanishes there is constant",
-    "lem-states": "what does not vanish, or is constant, keeps its state nearby: the region is full-dimensional",
+    "lem-states": "what does not vanish, or is constant, keeps its state: the region is full-dimensional",
 }
 """The lemmas that the upper bound of `lem-regions` is put together from, in words."""
 
@@ -347,7 +349,9 @@ def lipschitz_of_regions(constant: sp.Eq) -> None:
     most, coarse, length, delta = sp.symbols("G K D delta", positive=True)
     moved = most * (length + 2 * delta) + 2 * coarse * delta
     assert sp.limit(moved, delta, 0) == most * length
-    inner, outer, mix = sp.symbols("r q mu", positive=True)  # |x' - c| = R - r, |y' - c| = R - q: the segment is inside
+    inner, outer, mix = sp.symbols(
+        "r q mu", positive=True
+    )  # |x' - c| = R - r, |y' - c| = R - q: the segment is inside
     radius, other = sp.Symbol("R", positive=True), 1 / (1 + mix)
     between = other * (radius - inner) + mix * other * (radius - outer)
     assert sp.simplify(radius - between).is_positive
@@ -368,7 +372,10 @@ def lipschitz_of_regions(constant: sp.Eq) -> None:
                 assert abs(net(x) - net(y)) <= largest * norm_power(x - y, p)
         patterns = {tuple(map(bytes, r.pattern)) for r in pieces}
         x = off_kinks(net, ball.centre, ball.radius / 2)  # the construction of the proof, also along kinks
-        for y in (random_point(rng, ball), ball.centre + ball.radius * fractions([0] * (len(x) - 1) + [1]) / 2):
+        for y in (
+            random_point(rng, ball),
+            ball.centre + ball.radius * fractions([0] * (len(x) - 1) + [1]) / 2,
+        ):
             for s_, e_ in pairwise(breakpoints(net, x, y)):
                 middle = x + (s_ + e_) / 2 * (y - x)
                 assert tuple(map(bytes, net.pattern(middle))) in patterns
