@@ -300,7 +300,13 @@ def two_peaks() -> None:
 INDEX, COUNT = sp.Symbol("i", integer=True), sp.Symbol("k", integer=True, positive=True)
 BEST_K = sp.Symbol(r"r_\infty^{(k)}", real=True)
 _SIZE = operator("Size", r"|m_{1}|", lambda sizes, i: abs(sizes[int(i) - 1]), real=True, nonnegative=True)
-_EXCESS = operator("Excess", r"\left({0} - {1}\right)_+", lambda a, eps: sp.Max(a - eps, 0), nonnegative=True)
+_SQUARE = operator(
+    "SquaredExcess",
+    r"\left({0} - {1}\right)_+^2",
+    lambda a, eps: sp.Max(a - eps, 0) ** 2,
+    real=True,
+    nonnegative=True,
+)
 SIZE_LIST = sp.Symbol("m")
 
 
@@ -345,7 +351,7 @@ def budget_cases() -> list[Case]:
     claims={
         "best": sp.Eq(
             BEST_K,
-            CDF(sp.sqrt(sp.Sum(_EXCESS(_SIZE(SIZE_LIST, INDEX), EPS) ** 2, (INDEX, 1, COUNT))) / SIGMA),
+            CDF(sp.sqrt(sp.Sum(_SQUARE(_SIZE(SIZE_LIST, INDEX), EPS), (INDEX, 1, COUNT))) / SIGMA),
         )
     },
     cases=budget_cases,

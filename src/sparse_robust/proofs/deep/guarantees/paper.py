@@ -68,9 +68,9 @@ LENGTH, DISTANCE = (
 MOVED, LEADS = sp.Symbol(r"x + \Delta"), sp.Symbol("h")
 _RIVAL = operator("Rival", r"{0} \ne \hat y", lambda k: True)
 _RATIO = operator("Ratio", r"\frac{{{0}}}{{{1}}}", lambda m, c: m / c if c else inf, real=True)
-_LEFT = operator("Left", r"h_{1}({0})", lambda moved, k: moved[k], real=True)
+_LEFT = operator("Left", r"h_{1}({0})", lambda moved, k: moved[int(k)], real=True)
 _SLOPE = operator(
-    "Slope", r"\lVert v_{1} \rVert_q", lambda leads, k: leads.slopes[k], real=True, nonnegative=True
+    "Slope", r"\lVert v_{1} \rVert_q", lambda leads, k: leads.slopes[int(k)], real=True, nonnegative=True
 )
 _AFFINE = operator("Affine", r"{0}_k \text{{ is affine on }} B_p(x, R)", lambda leads: leads.affine)
 

@@ -68,21 +68,21 @@ GRADIENT = operator(
 STATES = operator(
     "StatesNorm",
     r"\lVert D_{0}({1}) \rVert_{{q \to q}}",
-    lambda j, place: int(place.pattern[j - 1].any()),
+    lambda j, place: int(place.pattern[int(j) - 1].any()),
     real=True,
     nonnegative=True,
 )
 WEIGHTS = operator(
     "WeightsNorm",
     r"\lVert W_{1} \rVert_{{q \to q}}",
-    lambda setting, j: induced_norm(setting.net.weights[j - 1], setting.q),
+    lambda setting, j: induced_norm(setting.net.weights[int(j) - 1], setting.q),
     real=True,
     nonnegative=True,
 )
 TRANSPOSED = operator(
     "TransposedNorm",
     r"\lVert W_{1}^T \rVert_p",
-    lambda setting, j: induced_norm(setting.net.weights[j - 1].T, _dual(setting.q)),
+    lambda setting, j: induced_norm(setting.net.weights[int(j) - 1].T, _dual(setting.q)),
     real=True,
     nonnegative=True,
 )

@@ -57,7 +57,7 @@ LIVE_READOUT = operator(
 LIVE_WEIGHTS = operator(
     "LiveWeightsNorm",
     r"\lVert \bar D_{{{1}-1}} W_{1} \bar D_{1} \rVert_{{q \to q}}",
-    lambda live, j: induced_norm(live.net.weights[j - 1], live.q),
+    lambda live, j: induced_norm(live.net.weights[int(j) - 1], live.q),
     real=True,
     nonnegative=True,
 )

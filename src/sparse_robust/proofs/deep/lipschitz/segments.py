@@ -266,6 +266,11 @@ def cover() -> None:
             assert any((normals @ x + offsets >= 0).all() for normals, offsets in closures)
 
 
+def coordinate_gain(u: sp.Expr, eps: sp.Expr) -> sp.Expr:
+    """u.v for v = eps sgn(u_k) e_k, with u for u_k."""
+    return u * eps * sp.sign(u)
+
+
 @statement(
     "lem-steepest",
     kind="lemma",
@@ -281,7 +286,7 @@ def steepest_in_l1() -> None:
     """
     eps = sp.Symbol("epsilon", positive=True)
     for u in SIGN_BRANCHES:
-        assert sp.expand(u * eps * sp.sign(u) - eps * sp.Abs(u)) == 0  # that no v gives more is Hoelder
+        assert sp.expand(coordinate_gain(u, eps) - eps * sp.Abs(u)) == 0  # that no v gives more is Hoelder
 
 
 PREMISES = {
@@ -381,4 +386,4 @@ def lipschitz_of_regions(constant: sp.Eq) -> None:
                 assert tuple(map(bytes, net.pattern(middle))) in patterns
 
 
-__all__ = ["PREMISES", "REGION", "REGION_GRADIENT", "backward", "one_input", "premises"]
+__all__ = ["PREMISES", "REGION", "REGION_GRADIENT", "backward", "coordinate_gain", "one_input", "premises"]
