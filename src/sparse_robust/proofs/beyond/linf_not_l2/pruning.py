@@ -299,7 +299,7 @@ def two_peaks() -> None:
 
 INDEX, COUNT = sp.Symbol("i", integer=True), sp.Symbol("k", integer=True, positive=True)
 BEST_K = sp.Symbol(r"r_\infty^{(k)}", real=True)
-_SIZE = operator("Size", r"|m_{1}|", lambda sizes, i: abs(sizes[int(i) - 1]), real=True, nonnegative=True)
+_SIZE = operator("Size", r"|m_{{{1}}}|", lambda sizes, i: abs(sizes[int(i) - 1]), real=True, nonnegative=True)
 _SQUARE = operator(
     "SquaredExcess",
     r"\left({0} - {1}\right)_+^2",

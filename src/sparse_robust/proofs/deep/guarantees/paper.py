@@ -63,7 +63,7 @@ MARGIN, CONSTANT = sp.IndexedBase("m", real=True), sp.IndexedBase("L", nonnegati
 GAMMA, R = sp.Symbol("gamma", nonnegative=True), sp.Symbol("R", positive=True)
 LENGTH, DISTANCE = (
     sp.Symbol(r"\lVert \Delta \rVert_p", nonnegative=True),
-    sp.Symbol("d_p(x)", nonnegative=True),
+    sp.Symbol(r"d_{p}(x)", nonnegative=True),
 )
 MOVED, LEADS = sp.Symbol(r"x + \Delta"), sp.Symbol("h")
 _RIVAL = operator("Rival", r"{0} \ne \hat y", lambda k: True)
@@ -359,7 +359,7 @@ def ball_too_small() -> Case:
     cases=affine_cases,
 )
 def gamma_affine(exact: tuple[sp.Eq, ...]) -> None:
-    r"""Let $1 < p \le \infty$, let every $<<affine>>$, with gradient $v_k$, and $<<reach>>$. With the best
+    r"""Let $1 < p \le \infty$, suppose that every $<<affine>>$, with gradient $v_k$, and $<<reach>>$. With the best
     constants, $L_k = \lVert v_k \rVert_q$,
 
     $$<<exact>> .$$

@@ -63,7 +63,7 @@ def layer_bound(norm: sp.Expr, active: sp.Expr, length: sp.Expr) -> sp.Expr:
     title="Induced norms, and what transposing does",
     source="folklore",
     status="proved",
-    uses=("lem-triangle", "lem-cauchy-schwarz"),
+    uses=("lem-cauchy-schwarz",),
 )
 def induced_norms() -> None:
     r"""Let $\lVert W \rVert_{q \to q} = \max_{v \ne 0} \lVert W v \rVert_q / \lVert v \rVert_q$. Then
@@ -86,6 +86,9 @@ def induced_norms() -> None:
     )
     entry, slack = sp.IndexedBase("v", nonnegative=True), sp.IndexedBase("s", nonnegative=True)
     largest = sp.Symbol("S", nonnegative=True)
+    # |sum_u a_u| is s sum_u a_u with s = 1 or -1, at most sum_u |a_u| term by term. So
+    for term in SIGN_BRANCHES:
+        assert all((sp.Abs(term) - sign * term).is_nonnegative for sign in (1, -1))
     # ||W v||_1 <= sum_u |v_u| (column sum)_u, each column sum is the largest one less some slack
     gap = largest * sp.Sum(entry[u], (u, 1, size)) - sp.Sum(entry[u] * (largest - slack[u]), (u, 1, size))
     assert sp.simplify(gap.expand() - sp.Sum(entry[u] * slack[u], (u, 1, size))) == 0
