@@ -226,7 +226,7 @@ def distance_classes() -> None:
 
     DeepFool takes the minimising $e$ for $p = 2$, so that on a linear classifier its first step is exact.
     """
-    # gap_e = (R + s_e) ||v_e||_q, R the minimum; a step of length R - t lowers it by (R - t) ||v_e||_q at most
+    # gap_e = (R + s_e) ||v_e||_q, R the minimum; a step of length R - t costs (R - t) ||v_e||_q at most
     R, V, t = sp.symbols("R V t", positive=True)
     s = sp.Symbol("s", nonnegative=True)
     assert sp.expand((R + s) * V - (R - t) * V).is_positive  # so no rival catches up within R

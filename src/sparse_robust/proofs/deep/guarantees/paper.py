@@ -359,8 +359,8 @@ def ball_too_small() -> Case:
     cases=affine_cases,
 )
 def gamma_affine(exact: tuple[sp.Eq, ...]) -> None:
-    r"""Let $1 < p \le \infty$, suppose that every $<<affine>>$, with gradient $v_k$, and $<<reach>>$. With the
-    best constants, $L_k = \lVert v_k \rVert_q$,
+    r"""Let $1 < p \le \infty$, suppose that every $<<affine>>$, with gradient $v_k$, and $<<reach>>$. With
+    the best constants, $L_k = \lVert v_k \rVert_q$,
 
     $$<<exact>> .$$
 
