@@ -1,9 +1,11 @@
 """The Gaussian model: closed forms against quadrature, simulation and brute force over all supports."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
+import sympy as sp
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -11,10 +13,12 @@ from hypothesis.extra import numpy as hnp
 from scipy.integrate import quad
 from scipy.special import ndtr
 
+from sparse_robust.proofs import registry as claims
 from sparse_robust.proofs.beyond.linf_not_l2 import gaussian as proofs
 from sparse_robust.proofs.beyond.linf_not_l2 import pruning as pruning_proofs
 from sparse_robust.rng import stream
 from sparse_robust.theory import gaussian as g
+from wrong_steps import labels_of, refuses_edits, turns_red
 
 SIGMA, EPS = 0.5, 0.1
 
@@ -238,24 +242,51 @@ def test_retrained_path_starts_where_the_soft_threshold_ends(path):
         assert np.all(best.r_inf[both] >= path[rule].r_inf[both] - 1e-15)
 
 
-@pytest.mark.parametrize(
-    ("module", "name", "wrong", "check"),
-    [
-        (proofs, "r_2_of", lambda a: a * proofs.cdf(a / proofs.SIGMA), proofs.l2_closed_form),
-        (proofs, "cdf", lambda x: proofs.sp.erf(x), proofs.linf_closed_form),
-        (proofs, "cdf", lambda x: proofs.sp.erf(x), proofs.score),
-        (proofs, "EPS", -proofs.EPS, proofs.soft_is_best),
-        (pruning_proofs, "KEPT", pruning_proofs.D, pruning_proofs.gain),
-        (pruning_proofs, "T", 2 * pruning_proofs.T, pruning_proofs.boundary),
-        (pruning_proofs, "EPS", -pruning_proofs.EPS, pruning_proofs.factor_two),
-        (pruning_proofs, "r_2_of", lambda a: a**2, pruning_proofs.path_bound),
-    ],
-)
-def test_a_wrong_formula_fails_its_proof(monkeypatch, module, name, wrong, check):
-    check()
-    monkeypatch.setattr(module, name, wrong)
+LABELS = labels_of(proofs, pruning_proofs)
+PRINTED = [label for label in LABELS if claims.get(label).claims]
+
+STEPS: list[tuple[str, object, str, object]] = [
+    ("prop-gaussian-l2", proofs, "r_2_of", lambda a: a * proofs.cdf(a / proofs.SIGMA)),
+    ("prop-gaussian-l2", proofs, "expectation_above", lambda level: (proofs.A, 1)),
+    ("prop-gaussian-linf", proofs, "cdf", sp.erf),
+    ("lem-gaussian-score", proofs, "cdf", sp.erf),
+    ("lem-gaussian-score", proofs, "square_completed", lambda x, z, u, v: (x**2 / u**2, z**2 / v**2)),
+    (
+        "lem-gaussian-integrals",
+        proofs,
+        "antiderivatives",
+        lambda z: (proofs.A * proofs.cdf(z), proofs.cdf(z)),
+    ),
+    ("thm-gaussian-soft", proofs, "EPS", -proofs.EPS),
+    ("thm-gaussian-phase", pruning_proofs, "KEPT", pruning_proofs.D),
+    ("cor-gaussian-boundary", pruning_proofs, "T", 2 * pruning_proofs.T),
+    ("thm-gaussian-factor-two", pruning_proofs, "EPS", -pruning_proofs.EPS),
+    ("prop-gaussian-path-bound", pruning_proofs, "r_2_of", lambda a: a**2),
+]
+test_a_wrong_step_turns_red = turns_red(STEPS)
+test_what_is_printed_is_what_is_checked = refuses_edits(PRINTED)
+
+
+def test_conditional_means_are_those_of_the_inputs_not_of_twice_the_means():
+    whole = claims.get("cex-gaussian-fixed-point")
+    doubled = sp.Eq(proofs.MEAN_I, proofs.CONDITIONAL + proofs.M_I)
     with pytest.raises(AssertionError):
-        check()
+        replace(whole, claims={"mean": doubled}).check()
+    with pytest.raises(AssertionError):
+        replace(whole, claims={"mean": doubled}, proof=lambda mean: None).check()
+
+
+def test_the_budget_goes_to_the_largest():
+    whole = claims.get("prop-gaussian-budget")
+    order = whole.hypotheses["order"]
+    smallest = order.xreplace({part: sp.Le(*part.args) for part in order.atoms(sp.Ge)})
+    with pytest.raises(AssertionError):
+        replace(whole, hypotheses={**whole.hypotheses, "order": smallest}).check()
+
+
+def test_what_rests_on_probability_says_so():
+    assert "lem-densities" in {c.label for c in claims.ancestors("thm-gaussian-soft")}
+    assert not claims.fully_checked("thm-gaussian-dense")
 
 
 @pytest.mark.parametrize(

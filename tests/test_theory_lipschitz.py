@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, product
 from math import inf
 
 import numpy as np
@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparse_robust.proofs import registry as claims
+from sparse_robust.proofs.deep.lipschitz import cases as lemma_cases
 from sparse_robust.proofs.deep.lipschitz import chain as lipschitz_chain
 from sparse_robust.proofs.deep.lipschitz import errata as lemma_3_1_errata
 from sparse_robust.proofs.deep.lipschitz import layers as lipschitz_layers
 from sparse_robust.proofs.deep.lipschitz import paper as lemma_3_1
+from sparse_robust.proofs.deep.lipschitz import segments
 from sparse_robust.proofs.deep.random_masks.cases import EXAMPLE, EXAMPLE_BALL
 from sparse_robust.theory import (
     Ball,
@@ -24,6 +26,7 @@ from sparse_robust.theory import (
     exact_net,
     float_net,
     fractions,
+    kinks,
     layer_intervals,
     linear_maps,
     lipschitz_power,
@@ -53,9 +56,9 @@ from sparse_robust.theory.lipschitz import (
     uniform_points,
 )
 from sparse_robust.theory.mask_enumeration import all_masks, mask_shapes
-from wrong_steps import labels_of, turns_red
+from wrong_steps import labels_of, refuses_edits, turns_red
 
-OURS = labels_of(lemma_3_1, lemma_3_1_errata, lipschitz_chain, lipschitz_layers)
+OURS = labels_of(segments, lemma_3_1, lemma_3_1_errata, lipschitz_chain, lipschitz_layers)
 entries = st.fractions(min_value=-3, max_value=3, max_denominator=3)
 
 
@@ -89,10 +92,11 @@ def inside(ball: Ball, seed: int, count: int = 8) -> list[np.ndarray]:
 # ---------------------------------------------------------------- the registry
 
 
-def test_the_lemma_rests_on_an_argument_and_says_so() -> None:
-    assert not claims.fully_checked("lem-3-1")
-    assert claims.fully_checked("lem-gradient")
-    assert claims.fully_checked("lem-interval")
+def test_what_is_not_checked_in_full_says_so() -> None:
+    argued = {"prop-pooling", "prop-pooling-intervals", "prop-power-iteration"}
+    assert {label for label in OURS if claims.get(label).status not in claims.MACHINE_CHECKED} == argued
+    for label in ("lem-segment", "lem-regions", "lem-3-1-repaired", "lem-3-1", "prop-live-units"):
+        assert claims.fully_checked(label)
 
 
 def unmasked_gradient(net: ReluNet, pattern: object) -> np.ndarray:
@@ -110,18 +114,34 @@ def first_wins(pool: MaxPool2d, bounds: layer_intervals.Range) -> layer_interval
     return layer_intervals.Choices(live, live)
 
 
+def region_patterns(net: ReluNet, ball: Ball | None) -> list[object]:
+    """Patterns without those at kinks."""
+    return [region.pattern for region in regions(net, ball)]
+
+
+ALL_PREMISES = segments.premises()
+
 MUTATIONS: list[tuple[str, object, str, Callable[..., object]]] = [
-    ("lem-gradient", lemma_3_1, "backward", lambda w, active, v: w * v),
-    ("lem-segment", lemma_3_1, "crossing", lambda s, e, a, b: s + (e - s) * b / (a - b)),
-    ("lem-segment", lemma_3_1, "breakpoints", lambda net, x, y: [Fraction(0), Fraction(1)]),
-    ("lem-regions", lemma_3_1, "lipschitz_power", lambda net, ball, q: 2 * lipschitz_power(net, ball, q=q)),
-    ("lem-regions", lemma_3_1, "regions", lambda net, ball: list(regions(net, ball))[:1]),
+    ("lem-gradient", segments, "backward", lambda w, active, v: w * v),
+    ("lem-segment", segments, "crossing", lambda s, e, a, b: s + (e - s) * b / (a - b)),
+    ("lem-segment", segments, "breakpoints", lambda net, x, y: [Fraction(0), Fraction(1)]),
+    ("lem-segment", segments, "backward", lambda w, active, v: w * v),
+    ("lem-off-kinks", segments, "clearance", lambda coefficients: Fraction(0)),
+    ("lem-off-kinks", segments, "off_kinks", lambda net, x, within: x),
+    ("lem-states", segments, "affine_radius", lambda net, x, q: 99 * kinks.affine_radius(net, x, q=q)),
+    ("lem-cover", segments, "regions", lambda net, ball: list(regions(net, ball))[1:]),
+    ("lem-steepest", segments, "coordinate_gain", lambda u, eps: u * eps),
+    ("lem-regions", segments, "regions", lambda net, ball: list(regions(net, ball))[:1]),
+    ("lem-regions", segments, "steepest_slope", lambda net, ball: 2 * lemma_cases.steepest_slope(net, ball)),
+    ("lem-regions", segments, "premises", lambda: dict(list(ALL_PREMISES.items())[1:])),
     ("lem-induced-norms", lemma_3_1, "induced_norm", lambda w, q: induced_norm(w.T, q)),
-    ("lem-3-1-repaired", lemma_3_1, "factor", lambda norm, active, length: norm * active - length),
-    ("lem-3-1-repaired", lemma_3_1, "layer_product", lambda net, q: literal_product(net)),
-    ("lem-3-1", lemma_3_1, "induced_norm", lambda w, q: induced_norm(w.T, q)),
+    ("lem-induced-norms", lemma_3_1, "layer_bound", lambda norm, active, length: norm * active - length),
+    ("lem-3-1-repaired", lemma_3_1, "layer_bound", lambda norm, active, length: norm * active - length),
+    ("lem-3-1-repaired", lemma_cases, "induced_norm", lambda w, q: induced_norm(w.T, q)),
+    ("lem-3-1-repaired", lemma_3_1, "attained_patterns", lambda net, ball: region_patterns(net, ball)),
+    ("lem-3-1", lemma_cases, "induced_norm", lambda w, q: induced_norm(w.T, q)),
     ("err-transposed", lemma_3_1_errata, "literal_product", lambda net: layer_product(net, q=1)),
-    ("err-kinks", lemma_3_1_errata, "lipschitz_power", lambda net, ball, q: 4),
+    ("cex-kinks", lemma_3_1_errata, "lipschitz_power", lambda net, ball, q: 4),
     ("err-activation-sparsity", lemma_3_1_errata, "layer_product", lambda net, q: 1),
     ("lem-interval", lemma_3_1_errata, "product_interval", lambda b, w: (b[0] @ w, b[1] @ w)),
     ("lem-interval", lemma_3_1_errata, "switched", lambda b, live, always: b),
@@ -138,6 +158,8 @@ MUTATIONS: list[tuple[str, object, str, Callable[..., object]]] = [
         lambda net, ball: interval_module.States(net.pattern(ball.centre), net.pattern(ball.centre)),
     ),
     ("prop-interval-gradient", lipschitz_chain, "largest", lambda bounds: bounds[1]),
+    ("prop-interval-gradient", lipschitz_chain, "through_unit", lambda low, high, kind: (low, high)),
+    ("prop-chain", lipschitz_chain, "through_unit", lambda low, high, kind: (2 * low, high)),
     ("prop-chain", lipschitz_module, "interval_power", lambda net, states, q: 0 * net.readout[0]),
     ("prop-chain", lipschitz_module, "norm_product_power", lambda net, q: literal_product(net)),
     ("cex-path-spectral", lipschitz_chain, "TURNED", exact_net([[[1, 0], [0, 1]]], [1, 1])),
@@ -166,6 +188,11 @@ MUTATIONS: list[tuple[str, object, str, Callable[..., object]]] = [
 
 
 test_a_wrong_step_turns_red = turns_red(MUTATIONS)
+
+
+test_what_is_printed_is_what_is_checked = refuses_edits(
+    ["lem-regions", "lem-3-1-repaired", "lem-3-1", "prop-live-units", "prop-chain"]
+)
 
 
 def test_every_check_is_broken_at_least_once() -> None:
@@ -238,6 +265,29 @@ def test_a_constant_network_has_constant_zero() -> None:
     net = exact_net([[[1, -1]]], [0, 0])
     assert lipschitz_power(net, q=1) == 0
     assert lipschitz(net, q=2) == 0.0
+
+
+@settings(max_examples=30, deadline=None)
+@given(cases())
+def test_patterns_at_kinks_are_those_of_points(case: tuple[ReluNet, Ball]) -> None:
+    """Corners, centres of faces and points of regions show no pattern that is not listed."""
+    net, ball = case
+    attained = [tuple(map(bytes, p)) for p in kinks.attained_patterns(net, ball)]
+    assert len(attained) == len(set(attained))
+    steps = product((-1, 0, 1), repeat=len(ball.centre))
+    scale = ball.radius if ball.p == inf else ball.radius / len(ball.centre)
+    points = [ball.centre + scale * fractions(step) for step in steps]
+    points += [region.point for region in regions(net, ball)]
+    assert {tuple(map(bytes, net.pattern(x))) for x in points} <= set(attained)
+
+
+def test_strict_and_other_inequalities() -> None:
+    up, down = fractions([1]), fractions([-1])
+    assert kinks.feasible([(up, Fraction(0), False), (down, Fraction(0), False)])
+    assert not kinks.feasible([(up, Fraction(0), True), (down, Fraction(0), False)])
+    assert kinks.feasible([(up, Fraction(1), True), (down, Fraction(0), True)])
+    with pytest.raises(ValueError, match="exact_net"):
+        list(kinks.attained_patterns(float_net([[[1.0]]], [1.0])))
 
 
 # ---------------------------------------------------------------- the chain
@@ -359,7 +409,7 @@ def test_samples_miss_the_strip_as_often_as_they_should() -> None:
 
 
 def test_errors_name_the_argument() -> None:
-    net, ball = lemma_3_1_errata.SUM, Ball(fractions([0, 0]), Fraction(1))
+    net, ball = lemma_cases.SUM, Ball(fractions([0, 0]), Fraction(1))
     for call in (
         lambda: lipschitz_power(net, ball, q=3),
         lambda: lipschitz(net, ball, q=0),

@@ -2,7 +2,7 @@
 
 A ReLU network is affine on each region where no unit changes its state. Its Lipschitz constant over a
 ball is the largest gradient norm among the regions that are *full-dimensional* and meet the *open* ball;
-on lower-dimensional pieces the formula of the gradient may say anything (`err-kinks`). Strict
+on lower-dimensional pieces the formula of the gradient may say anything (`cex-kinks`). Strict
 inequalities describe just these regions, so a region counts if and only if a system of strict linear
 inequalities has a solution: decided exactly for rational networks, by linear programming for others.
 """

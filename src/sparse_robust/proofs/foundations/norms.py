@@ -226,8 +226,11 @@ def distance_classes() -> None:
 
     DeepFool takes the minimising $e$ for $p = 2$, so that on a linear classifier its first step is exact.
     """
-    R, V, slack = sp.symbols("R V s", positive=True)
-    assert sp.expand((R + slack) * V - R * V).is_positive  # a farther rival is still behind at distance R
+    # gap_e = (R + s_e) ||v_e||_q, R the minimum; a step of length R - t costs (R - t) ||v_e||_q at most
+    R, V, t = sp.symbols("R V t", positive=True)
+    s = sp.Symbol("s", nonnegative=True)
+    assert sp.expand((R + s) * V - (R - t) * V).is_positive  # so no rival catches up within R
+    assert sp.expand((R + s) * V - R * V).subs(s, 0) == 0  # and the nearest, s = 0, does at R (prop-distance)
     rng = random.Random(40)
     for _ in range(40):
         model, x, y = random_winner(rng)

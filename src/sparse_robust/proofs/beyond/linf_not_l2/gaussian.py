@@ -7,25 +7,32 @@ A = w.m / ||w||_2 for the signal, z = (w.m - eps ||w||_1) / ||w||_2 for the robu
 
 import sympy as sp
 
-from sparse_robust.proofs.statement import statement
+from sparse_robust.proofs.statement import Case, chain, statement
 
-SIGMA, EPS = sp.symbols("sigma epsilon", positive=True)
-A = sp.Symbol("A", real=True)
-
-
-def phi(x: sp.Expr) -> sp.Expr:
-    """The standard normal density."""
-    return sp.exp(-(x**2) / 2) / sp.sqrt(2 * sp.pi)
-
-
-def cdf(x: sp.Expr) -> sp.Expr:
-    """The standard normal distribution function."""
-    return (1 + sp.erf(x / sp.sqrt(2))) / 2
-
-
-def r_2_of(signal: sp.Expr) -> sp.Expr:
-    """g(A) = A Phi(A / sigma) + sigma phi(A / sigma)."""
-    return signal * cdf(signal / SIGMA) + SIGMA * phi(signal / SIGMA)
+from .notation import (
+    CDF,
+    EPS,
+    NORM_2,
+    NORM_INF,
+    PHI,
+    R_2,
+    R_INF,
+    ROBUST_SIGNAL,
+    SIGMA,
+    SIGNAL,
+    SOFT,
+    A,
+    G,
+    M,
+    W,
+    antiderivatives,
+    cdf,
+    expectation_above,
+    gaussian_cases,
+    norm_2,
+    phi,
+    r_2_of,
+)
 
 
 def vanishes(expression: sp.Expr) -> bool:
@@ -34,24 +41,86 @@ def vanishes(expression: sp.Expr) -> bool:
 
 
 @statement(
+    "lem-densities",
+    kind="lemma",
+    title="What is used about densities",
+    source="any text on probability, for example Billingsley, Probability and Measure",
+    status="cited",
+    uses=("lem-expectation",),
+)
+def densities() -> None:
+    r"""For a real $X$ with density $f$: $\mathbb{E}\,g(X) = \int g f$ for $g \ge 0$; $aX + b$, $a \ne 0$,
+    has the density $f((x - b)/a)/|a|$; and for independent $X$ and $Y$ with densities $f$ and $g$, $X + Y$
+    has the density $\int f(x)\,g(\cdot - x)\,\mathrm{d}x$, and $\mathbb{E}(1_{X > 0}\,Y) = \Pr(X >
+    0)\,\mathbb{E}\,Y$.
+    """
+    x, low, size = sp.Symbol("x", real=True), sp.Symbol("l", real=True), sp.Symbol("a", positive=True)
+    # two instances: a uniform variable that is stretched and moved still has all its mass,
+    assert sp.simplify(sp.integrate(1 / size, (x, low, low + size))) == 1
+    # and two that are added have the tent for a density
+    tent = sp.Piecewise((x, x < 1), (2 - x, True))
+    assert sp.integrate(tent, (x, 0, 2)) == 1
+
+
+def square_completed(x: sp.Expr, z: sp.Expr, u: sp.Expr, v: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
+    """x^2 / u^2 + (z - x)^2 / v^2 as a square in x and one in z alone, of variance u^2 + v^2."""
+    both = u**2 + v**2
+    return (x - z * u**2 / both) ** 2 * both / (u**2 * v**2), z**2 / both
+
+
+@statement(
     "lem-gaussian-score",
     kind="lemma",
     title="The score is Gaussian",
     source="this book",
     status="proved",
+    uses=("lem-densities", "lem-gaussian-integrals"),
 )
 def score() -> None:
     r"""The signed distance $y\,w^T x / \|w\|_2$ of an input to the boundary is distributed as
     $N(A, \sigma^2)$ with the signal $A = w^T m / \|w\|_2$, for either label. Hence the accuracy is
     $t = \Phi(A / \sigma)$ on both classes.
     """
-    s, w, m, x, z = sp.symbols("s w m x z", real=True)
-    for y in (-1, 1):  # one coordinate's moment generating function; independence multiplies them
-        density = phi((x - y * m) / SIGMA) / SIGMA
-        moment = sp.integrate(sp.exp(s * y * w * x) * density, (x, -sp.oo, sp.oo))
-        assert sp.simplify(sp.log(moment).expand(force=True) - (s * w * m + s**2 * w**2 * SIGMA**2 / 2)) == 0
-    # the exponents add up to s w.m + s^2 sigma^2 ||w||^2 / 2, which is that of N(w.m, sigma^2 ||w||^2)
-    assert vanishes(sp.integrate(phi(z), (z, -A / SIGMA, sp.oo)) - cdf(A / SIGMA))
+    x, z = sp.symbols("x z", real=True)
+    u, v = sp.symbols("u v", positive=True)
+    # y w_i x_i has mean w_i m_i and deviation sigma |w_i|, for y = -1 too: the density is even around its
+    # mean
+    assert sp.simplify(phi(x) - phi(-x)) == 0
+    # centred, two independent Gaussians add to one: complete the square in the convolution, then integrate
+    in_x, in_z = square_completed(x, z, u, v)
+    assert sp.simplify(x**2 / u**2 + (z - x) ** 2 / v**2 - in_x - in_z) == 0
+    width = u * v / sp.sqrt(u**2 + v**2)
+    assert sp.simplify(in_x - ((x - z * u**2 / (u**2 + v**2)) / width) ** 2) == 0
+    # phi has integral 1, so that exp of minus half the square in x has integral width sqrt(2 pi)
+    convolved = sp.exp(-in_z / 2) * width * sp.sqrt(2 * sp.pi) / (2 * sp.pi * u * v)
+    total = sp.sqrt(u**2 + v**2)
+    assert sp.simplify(convolved - phi(z / total) / total) == 0
+    # by induction over the coordinates the variance is sigma^2 sum w_i^2; divide by ||w||
+    n, i = sp.Symbol("n", integer=True, positive=True), sp.Symbol("i", integer=True)
+    w = sp.IndexedBase("w", real=True)
+    variance = sp.Sum(SIGMA**2 * w[i] ** 2, (i, 1, n)) / sp.Sum(w[i] ** 2, (i, 1, n))
+    assert sp.simplify(variance - SIGMA**2) == 0
+    assert vanishes(expectation_above(sp.Integer(0))[1] - cdf(A / SIGMA))
+
+
+@statement(
+    "lem-gaussian-integrals",
+    kind="lemma",
+    title="Two integrals",
+    source="folklore",
+    status="proved",
+)
+def integrals() -> None:
+    r"""$A\,\Phi(z) - \sigma\varphi(z)$ and $\Phi(z)$ are antiderivatives of $(A + \sigma z)\,\varphi(z)$
+    and of $\varphi(z)$. At $-\infty$ both are 0, at $+\infty$ they are $A$ and 1. Moreover $0 < \Phi < 1$,
+    and $\Phi$ increases.
+    """
+    z = sp.Symbol("z", real=True)
+    for whole, part, end in zip(((A + SIGMA * z) * phi(z), phi(z)), antiderivatives(z), (A, 1), strict=True):
+        assert sp.simplify(sp.diff(part, z) - whole) == 0
+        assert sp.limit(part, z, -sp.oo) == 0
+        assert sp.limit(part, z, sp.oo) == end
+    assert phi(z).is_positive  # Phi' > 0, from 0 to 1
 
 
 @statement(
@@ -60,19 +129,24 @@ def score() -> None:
     title="The $l_2$ metric in closed form",
     source="this book",
     status="proved",
-    uses=("lem-gaussian-score",),
+    uses=(
+        "def-metrics",
+        "prop-l2-projection",
+        "lem-densities",
+        "lem-gaussian-score",
+        "lem-gaussian-integrals",
+    ),
+    claims={"value": sp.Eq(R_2, A * CDF(A / SIGMA) + SIGMA * PHI(A / SIGMA)), "signal": sp.Eq(A, SIGNAL)},
+    cases=lambda: [{**case, A: case[W] @ case[M] / norm_2(case[W])} for case in gaussian_cases()],
 )
-def l2_closed_form() -> None:
-    r"""$r_2 = g(A)$ with $g(A) = A\,\Phi(A/\sigma) + \sigma\,\varphi(A/\sigma)$, and
-    $g'(A) = \Phi(A/\sigma) > 0$: the metric depends on $w$ through the signal alone, and grows strictly with
-    it. Moreover $g(A) - g(-A) = A$.
+def l2_closed_form(value: sp.Eq, signal: sp.Eq) -> None:
+    r"""$<<value>> =: g(A)$ with the signal $<<signal>>$, and $g'(A) = \Phi(A/\sigma) > 0$: the metric
+    depends on $w$ through the signal alone, and grows strictly with it. Moreover $g(A) - g(-A) = A$.
     """
-    z, u = sp.symbols("z u", real=True)
-    assert vanishes(sp.integrate((A + SIGMA * z) * phi(z), (z, -A / SIGMA, sp.oo)) - r_2_of(A))
+    claimed = value.rhs.replace(CDF, cdf).replace(PHI, phi)
+    assert vanishes(expectation_above(sp.Integer(0))[0] - claimed)  # E (S)_+, the score S = A + sigma Z
+    assert vanishes(claimed - r_2_of(A))
     assert vanishes(sp.diff(r_2_of(A), A) - cdf(A / SIGMA))
-    assert sp.limit(cdf(u), u, -sp.oo) == 0  # with a positive derivative, so Phi > 0
-    assert vanishes(sp.diff(cdf(u), u) - phi(u))
-    assert phi(u).is_positive
     assert vanishes(r_2_of(A) - r_2_of(-A) - A)
 
 
@@ -96,6 +170,9 @@ def cauchy() -> None:
     assert sp.expand(in_products.subs(c, wm / ww) - (mm - wm**2 / ww)) == 0
 
 
+LENGTH = NORM_2(M)
+
+
 @statement(
     "thm-gaussian-dense",
     kind="theorem",
@@ -103,21 +180,49 @@ def cauchy() -> None:
     source="this book; compare the paper's remark after Theorem 3.1",
     status="proved",
     uses=("prop-gaussian-l2", "lem-gaussian-cauchy"),
+    claims={"ends": chain(G(-LENGTH, SIGMA), sp.Le, R_2, sp.Le, G(LENGTH, SIGMA))},
+    cases=gaussian_cases,
 )
-def dense_is_best() -> None:
-    r"""Let $m \ne 0$. Then $r_2 \le g(\|m\|_2)$ with equality iff $w = c\,m$ with $c > 0$, and
-    $r_2 \ge g(-\|m\|_2)$ with equality iff $w = c\,m$ with $c < 0$. The best $w$ has a zero exactly where $m$
-    has one: pruning anything else loses $r_2$.
+def dense_is_best(ends: tuple[sp.Le, ...]) -> None:
+    r"""Let $m \ne 0$. Then $<<ends>>$, with $g$ from {prf:ref}`prop-gaussian-l2`. Equality on the right
+    holds iff $w = c\,m$ with $c > 0$, on the left iff $w = c\,m$ with $c < 0$. The best $w$ has a zero
+    exactly where $m$ has one: pruning anything else loses $r_2$.
     """
     length, c = sp.symbols("l c", positive=True)
-    for sign in (
-        1,
-        -1,
-    ):  # w = sign c m has signal sign ||m||, the ends of the range that Cauchy and Schwarz give
-        w_m, w_norm = sign * c * length**2, c * length
-        assert sp.simplify(w_m / w_norm - sign * length) == 0
-    l2_closed_form()  # g is strictly increasing, so the ends of the range of A are the ends of that of r_2
-    cauchy()
+    for sign, end in ((1, ends[1].rhs), (-1, ends[0].lhs)):
+        w_m, w_norm = (
+            sign * c * length**2,
+            c * length,
+        )  # w = sign c m has signal sign ||m||, an end of the range
+        assert sp.simplify(w_m / w_norm - sign * length) == 0  # that Cauchy and Schwarz give; and g increases
+        assert end == G(sign * LENGTH, SIGMA)
+
+
+MEAN_I, M_I, W_I = sp.symbols(r"\mu_i m_i w_i", real=True)
+LAMBDA = sp.Symbol("lambda", positive=True)
+CONDITIONAL = M_I + SIGMA * LAMBDA * W_I / NORM_2(W)
+"""Coordinate i of the mean of the inputs of class +1 that are classified correctly."""
+
+
+def conditional_mean(w: sp.Expr, m: sp.Expr, signal: sp.Expr, norm: sp.Expr) -> sp.Expr:
+    """The same from the definition: along w the mean of the positive scores, across w untouched."""
+    mean, share = expectation_above(sp.Integer(0))
+    along = (mean / share).subs(A, signal)
+    unit = w / norm
+    return unit * along + (m - signal * unit)
+
+
+def conditional_cases() -> list[Case]:
+    """Each coordinate of the reversed direction and of a crooked one."""
+    found: list[Case] = []
+    for case in gaussian_cases()[1::3]:
+        norm = norm_2(case[W])
+        signal = case[W] @ case[M] / norm
+        ratio = phi(signal / case[SIGMA]) / cdf(signal / case[SIGMA])
+        for w, m in zip(case[W], case[M], strict=True):
+            mean = conditional_mean(w, m, signal, norm).subs(SIGMA, case[SIGMA])
+            found.append({**case, W_I: w, M_I: m, MEAN_I: mean, LAMBDA: ratio})
+    return found
 
 
 @statement(
@@ -126,24 +231,25 @@ def dense_is_best() -> None:
     title="The worst direction satisfies the paper's condition for the best",
     source="paper, remark after Theorem 3.1",
     status="proved",
-    uses=("thm-gaussian-dense",),
+    uses=("thm-gaussian-dense", "lem-densities", "lem-gaussian-integrals", "lem-gaussian-score"),
+    claims={"mean": sp.Eq(MEAN_I, CONDITIONAL)},
+    cases=conditional_cases,
 )
-def fixed_point() -> None:
-    r"""The conditional means of Theorem 3.1 are $\mu_{\pm 1} = \pm\bigl(m + \sigma\lambda\,w/\|w\|_2\bigr)$
-    with $\lambda = \varphi(A/\sigma)/\Phi(A/\sigma)$, so $\mu_{+1} - \mu_{-1}$ moves with $w$. At $w = -m$ it
-    is a positive multiple of $w$, the condition under which the paper says that $r_2$ is maximal; there $r_2$
-    is minimal.
+def fixed_point(mean: sp.Eq) -> None:
+    r"""The conditional mean $\mu_{+1}$ of Theorem 3.1 has the coordinates $<<mean>>$, with
+    $\lambda = \varphi(A/\sigma)/\Phi(A/\sigma)$, and $\mu_{-1} = -\mu_{+1}$, so $\mu_{+1} - \mu_{-1}$ moves
+    with $w$. At $w = -m$ it is a positive multiple of $w$, the condition under which the paper says that
+    $r_2$ is maximal; there $r_2$ is minimal.
     """
-    z, length = sp.Symbol("z", real=True), sp.Symbol("l", positive=True)
-    # along w, the mean of the score given that it is positive is A + sigma lambda; across w it is untouched
-    conditional = r_2_of(A) / cdf(A / SIGMA)
+    norm = sp.Symbol("l", positive=True)
     slope = phi(A / SIGMA) / cdf(A / SIGMA)
-    assert vanishes(sp.simplify(conditional - (A + SIGMA * slope)))
-    # w = -m: along w the mean of class +1 is -||m|| + sigma lambda = g(-||m||) / Phi(-||m|| / sigma),
-    # and g(-||m||) > 0, because what it integrates is positive beyond z = ||m|| / sigma
-    integrand = (-length + SIGMA * z) * phi(z)
-    beyond = sp.Symbol("h", positive=True)
-    assert sp.expand(integrand.subs(z, length / SIGMA + beyond)).simplify().is_positive
+    claimed = mean.rhs.subs({NORM_2(W): norm, LAMBDA: slope})
+    assert vanishes(sp.simplify(claimed - conditional_mean(W_I, M_I, A, norm)))
+    # w = -m, ||m|| = l: mu = (-1 + sigma lambda / l) w, a positive multiple of w iff sigma lambda > l, that
+    # is g(-l) > 0; and g > 0, since g tends to 0 at minus infinity and g' > 0
+    multiple = sp.simplify(claimed.subs({M_I: -W_I, A: -norm}) / W_I)
+    assert vanishes(multiple * norm * cdf(-norm / SIGMA) - r_2_of(-norm))
+    assert sp.limit(r_2_of(A).subs(SIGMA, 1), A, -sp.oo) == 0
 
 
 @statement(
@@ -152,20 +258,28 @@ def fixed_point() -> None:
     title="The $l_\\infty$ metric in closed form",
     source="this book",
     status="proved",
-    uses=("lem-gaussian-score",),
+    uses=(
+        "def-metrics",
+        "lem-densities",
+        "lem-gaussian-integrals",
+        "lem-gaussian-score",
+        "prop-fgs-binary-optimal",
+    ),
+    claims={"value": sp.Eq(R_INF, CDF(ROBUST_SIGNAL / SIGMA))},
+    cases=gaussian_cases,
 )
-def linf_closed_form() -> None:
-    r"""Under the strongest attack of radius $\epsilon$, $r_\infty = \Phi(z/\sigma)$ with
-    $z = (w^T m - \epsilon\|w\|_1)/\|w\|_2$.
+def linf_closed_form(value: sp.Eq) -> None:
+    r"""Under the strongest attack of radius $\epsilon$,
+
+    $$<<value>>, \qquad\text{that is } \Phi(z/\sigma) \text{ with the robust signal } z .$$
     """
     size, step = sp.symbols("p delta", real=True)
     p = sp.Symbol("p", positive=True)
     for sign in (1, -1):  # w_i = sign p: over |delta| <= eps, w_i delta is least at delta = -eps sign
         gap = (sign * p * step + EPS * p).subs(step, sign * size)
         assert sp.expand(gap - p * (size + EPS)) == 0  # so w_i delta >= -eps |w_i|, and equality is attained
-    z, u = sp.symbols("z u", real=True)  # given that the score exceeds eps ||w||_1 / ||w||_2 = u
-    tail = sp.integrate(phi(z), (z, (u - A) / SIGMA, sp.oo))
-    assert vanishes(tail - cdf((A - u) / SIGMA))
+    toll = sp.Symbol("u", real=True)  # an input survives iff its score exceeds eps ||w||_1 / ||w||_2 = u
+    assert vanishes(expectation_above(toll)[1] - cdf((A - toll) / SIGMA))
 
 
 @statement(
@@ -175,11 +289,18 @@ def linf_closed_form() -> None:
     source="this book",
     status="proved",
     uses=("prop-gaussian-linf", "lem-gaussian-cauchy"),
+    hypotheses={"weak": sp.Lt(EPS, NORM_INF(M))},
+    without={"weak": "the bound then holds as well, but no direction attains it (prop-gaussian-weak)"},
+    claims={"best": sp.Le(R_INF, CDF(NORM_2(SOFT(M, EPS)) / SIGMA))},
+    cases=gaussian_cases,
 )
-def soft_is_best() -> None:
-    r"""Let $\epsilon < \|m\|_\infty$ and $s = \mathrm{soft}_\epsilon(m)$, that is
-    $s_i = \mathrm{sgn}(m_i)(|m_i| - \epsilon)_+$. Then $r_\infty \le \Phi(\|s\|_2/\sigma)$, with equality iff
-    $w = c\,s$ with $c > 0$: zero exactly where $|m_i| \le \epsilon$.
+def soft_is_best(best: sp.Le) -> None:
+    r"""Let $<<weak>>$ and $s = \mathrm{soft}_\epsilon(m)$, that is
+    $s_i = \mathrm{sgn}(m_i)(|m_i| - \epsilon)_+$. Then
+
+    $$<<best>> ,$$
+
+    with equality iff $w = c\,s$ with $c > 0$: zero exactly where $|m_i| \le \epsilon$.
     """
     p, d = sp.symbols("p d", positive=True)  # p = |w_i|; d is the distance of |m_i| from eps
     for excess in (d, -d, sp.Integer(0)):
@@ -194,7 +315,8 @@ def soft_is_best() -> None:
                 assert sp.expand(gap.subs(d, EPS - q) - p * (EPS + q)) == 0
             else:
                 assert gap.is_positive
-    cauchy()  # sum |w_i| |s_i| <= ||w|| ||s||, equality iff |w| = c |s|: then w_i = 0 wherever |m_i| <= eps
+    # by lem-gaussian-cauchy sum |w_i| |s_i| <= ||w|| ||s||, equality iff |w| = c |s|: then w_i = 0 wherever
+    # |m_i| <= eps
     for sign in (1, -1):  # at w = s the robust score is ||s||^2: s_i m_i - eps |s_i| = s_i^2 for each i
         m_i, s_i = sign * (EPS + d), sign * d
         assert sp.expand(s_i * m_i - EPS * d - s_i**2) == 0
@@ -230,7 +352,8 @@ def saddle() -> None:
         assert sp.expand(m_i - EPS * sign - sign * d) == 0
     # |m_i| = q <= eps: delta_i = -m_i is feasible, gives 0, and 0 lies in [m_i - eps, m_i + eps]
     assert sp.expand((q - EPS) * (q + EPS)).subs(EPS, q + d).expand().is_nonpositive
-    soft_is_best()  # the maximum of the left-hand side is ||s||_2, the minimum of the right-hand side too
+    # the maximum of the left-hand side is ||s||_2 by thm-gaussian-soft, the minimum of the right-hand side
+    # too
 
 
 @statement(
@@ -261,7 +384,7 @@ def weak_signal() -> None:
     title="No classifier does better, linear or not",
     source="compare Bhagoji, Cullina and Mittal (2019); Dobriban et al. (2020)",
     status="argued",
-    uses=("prop-gaussian-saddle", "lem-gaussian-score"),
+    uses=("lem-densities", "prop-gaussian-saddle", "lem-gaussian-score"),
 )
 def all_classifiers() -> None:
     r"""Every measurable classifier has $r_\infty \le \Phi(\|\mathrm{soft}_\epsilon(m)\|_2/\sigma)$ against
@@ -273,4 +396,4 @@ def all_classifiers() -> None:
     s, x = sp.symbols("s x", real=True)
     log_ratio = sp.expand_log(sp.log(phi((x - s) / SIGMA) / phi((x + s) / SIGMA)), force=True)
     assert sp.simplify(log_ratio - 2 * s * x / SIGMA**2) == 0
-    score()  # and sgn(s.x) has accuracy Phi(||s|| / sigma) there
+    # and by lem-gaussian-score sgn(s.x) has accuracy Phi(||s|| / sigma) there

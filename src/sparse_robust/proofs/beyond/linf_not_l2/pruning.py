@@ -6,13 +6,15 @@ N = D^2 - eps ||m_S||_1, z = N / D, and drop one more weight, of magnitude a < D
 """
 
 from fractions import Fraction
-from itertools import pairwise
+from itertools import combinations, pairwise
 
+import numpy as np
 import sympy as sp
 
-from sparse_robust.proofs.statement import statement
+from sparse_robust.proofs.statement import Case, Every, operator, statement
 
-from .gaussian import EPS, SIGMA, A, cdf, l2_closed_form, phi, r_2_of, soft_is_best, vanishes
+from .gaussian import vanishes
+from .notation import CDF, EPS, SIGMA, A, cdf, exact, metrics, norm_2, phi, r_2_of, soft
 
 D, T = sp.symbols("D T", positive=True)  # T = tan(theta / 2), in (0, 1)
 N = sp.Symbol("N", real=True)
@@ -22,6 +24,42 @@ BELOW_ONE = {
 }  # makes 0 < T < 1 explicit
 
 
+WEIGHT, AFTER, NORM_AFTER = (
+    sp.Symbol("a", positive=True),
+    sp.Symbol("N'", real=True),
+    sp.Symbol("D'", positive=True),
+)
+
+
+def dropped_case(means: tuple[object, ...], eps: object) -> Case:
+    """N, D and a, before and after the last of these means is dropped."""
+    m, radius = exact(*means), sp.Rational(str(eps))
+    rest = m[:-1]
+
+    def robust(v: np.ndarray) -> sp.Expr:
+        return sum(x**2 - radius * abs(x) for x in v)
+
+    return {
+        D: norm_2(m),
+        N: robust(m),
+        AFTER: robust(rest),
+        NORM_AFTER: norm_2(rest),
+        WEIGHT: abs(m[-1]),
+        EPS: radius,
+    }
+
+
+def phase_case(means: tuple[object, ...]) -> Case:
+    """The robust signal before and after the last of these means is dropped, and the half angle."""
+    case = dropped_case(means, 1)
+    half = case[WEIGHT] / (case[D] + case[NORM_AFTER])
+    return {**case, Z: case[N] / case[D], Z_AFTER: case[AFTER] / case[NORM_AFTER], HALF: half}
+
+
+Z, Z_AFTER, HALF = sp.symbols("z z' t", real=True)
+GAIN = WEIGHT / NORM_AFTER * (EPS - WEIGHT + Z * HALF)
+
+
 @statement(
     "thm-gaussian-phase",
     kind="theorem",
@@ -29,20 +67,22 @@ BELOW_ONE = {
     source="this book",
     status="proved",
     uses=("prop-gaussian-linf",),
+    claims={"gain": sp.Eq(Z_AFTER - Z, GAIN)},
+    cases=lambda: [phase_case(means) for means in ((3, 4), (12, 5), ("1/2", "1/3"), (3, 2, "3/2"))],
 )
-def gain() -> None:
-    r"""Let $w = m_S$ and drop a weight with $|m_i| = a$, $0 < a < D = \|m_S\|_2$. With $\sin\theta = a/D$ and
-    $D' = D\cos\theta$ the robust signal changes by exactly
+def gain(gain: sp.Eq) -> None:
+    r"""Let $w = m_S$ and drop a weight with $|m_i| = a$, $0 < a < D = \|m_S\|_2$. With $\sin\theta = a/D$,
+    $D' = D\cos\theta$ and $t = \tan\frac\theta2$ the robust signal changes by exactly
 
-    $$z' - z = \frac{a}{D'}\Bigl(\epsilon - a + z\tan\frac{\theta}{2}\Bigr).$$
+    $$<<gain>> .$$
 
     So dropping it raises $r_\infty$ iff $a - \epsilon < z\tan(\theta/2)$, whatever the sign of $z$.
     """
     assert sp.simplify(DROPPED**2 + KEPT**2 - D**2) == 0  # D'^2 = D^2 - a^2
     assert sp.simplify(T - DROPPED / (D + KEPT)) == 0  # T is tan(theta / 2)
     after = N + DROPPED * (EPS - DROPPED)  # N' = N - a^2 + eps a
-    claimed = DROPPED / KEPT * (EPS - DROPPED + N / D * T)
-    assert sp.simplify(after / KEPT - N / D - claimed) == 0
+    named = {WEIGHT: DROPPED, NORM_AFTER: KEPT, Z: N / D, Z_AFTER: after / KEPT, HALF: T}
+    assert sp.simplify((gain.lhs - gain.rhs).subs(named)) == 0
     assert sp.simplify((DROPPED / KEPT).subs(BELOW_ONE)).is_positive
 
 
@@ -71,6 +111,15 @@ def boundary() -> None:
     assert sp.simplify(1 / (1 - nu / 2) - 2 / (2 - nu)) == 0
 
 
+POLYNOMIAL = D**2 * (2 * N * (EPS - WEIGHT) + WEIGHT * (EPS - WEIGHT) ** 2) + N**2 * WEIGHT
+
+
+def dropped_cases() -> list[Case]:
+    """Weights below the radius, between it and its double, above, and of either sign of N."""
+    triples = ((3, 2, "1/2"), (3, 2, "3/2"), (4, -3, 2), ("1/2", "13/10"), ("1/2", "1/3"))
+    return [dropped_case(triple, 1) for triple in triples]
+
+
 @statement(
     "cor-gaussian-cubic",
     kind="corollary",
@@ -78,21 +127,26 @@ def boundary() -> None:
     source="this book",
     status="proved",
     uses=("thm-gaussian-phase",),
+    claims={
+        "after": sp.Eq(AFTER, N + WEIGHT * (EPS - WEIGHT)),
+        "gain": sp.Eq(AFTER**2 * D**2 - N**2 * NORM_AFTER**2, WEIGHT * POLYNOMIAL),
+    },
+    cases=dropped_cases,
 )
-def cubic() -> None:
-    r"""Let $N = D^2 - \epsilon\|m_S\|_1$, so $z = N/D$. If $N > 0$ and $N' = N + a(\epsilon - a) > 0$,
-    dropping the weight raises $r_\infty$ iff
-    $D^2\bigl[2N(\epsilon - a) + a(\epsilon - a)^2\bigr] + N^2 a > 0$. Both signs are positive when $N > 0$
-    and the weight is a smallest one.
+def cubic(after: sp.Eq, gain: sp.Eq) -> None:
+    r"""Let $N = D^2 - \epsilon\|m_S\|_1$, so $z = N/D$, and primes mark what is left. Then $<<after>>$ and
+
+    $$<<gain>> .$$
+
+    If $N > 0$ and $N' > 0$, dropping the weight raises $r_\infty$ iff the right side is positive. Both
+    signs are positive when $N > 0$ and the weight is a smallest one.
     """
-    a = sp.Symbol("a", positive=True)
-    after = N + a * (EPS - a)
-    polynomial = D**2 * (2 * N * (EPS - a) + a * (EPS - a) ** 2) + N**2 * a
+    squares = {NORM_AFTER: sp.sqrt(D**2 - WEIGHT**2), AFTER: after.rhs}
     # N' / D' > N / D > 0 iff N'^2 D^2 > N^2 D'^2
-    assert sp.expand(after**2 * D**2 - N**2 * (D**2 - a**2) - a * polynomial) == 0
+    assert sp.expand((gain.lhs - gain.rhs).subs(squares)) == 0
     # a smallest: if a <= eps, N' - N = a (eps - a) >= 0; if not, all others exceed eps too, q = eps + d + e:
     d, e = sp.symbols("d e", nonnegative=True)
-    assert (a * (EPS - a)).subs(EPS, a + d).expand().is_nonnegative
+    assert (WEIGHT * (EPS - WEIGHT)).subs(EPS, WEIGHT + d).expand().is_nonnegative
     q = EPS + d + e
     assert sp.expand(q**2 - EPS * q).is_nonnegative  # each adds this to N'; d > 0 makes it positive
     assert sp.expand((q**2 - EPS * q).subs(d, sp.Symbol("b", positive=True))).is_positive
@@ -131,7 +185,7 @@ def factor_two() -> None:
     r"""Let $w = m_S$ and $0 < a < D$. (i) If $z > 0$ and $a \le \epsilon$, dropping the weight raises
     $r_\infty$. (ii) If $a \ge 2\epsilon$, dropping it lowers $r_\infty$. (iii) Neither constant can be
     improved. So a support that is best among all supports, if its $z > 0$, contains every
-    $|m_i| \ge 2\epsilon$ and no $|m_i| \le \epsilon$.
+    $|m_i| \ge 2\epsilon$ and no $m_i$ with $0 < |m_i| \le \epsilon$.
     """
     d, z, h, b = sp.symbols("d z h b", positive=True)
     assert (d + z * T).is_positive  # (i): eps - a = d >= 0, and z tan(theta / 2) > 0 alone suffices
@@ -171,8 +225,7 @@ def path_l2() -> None:
     assert (
         sp.simplify((rest + a**2) / sp.sqrt(rest + a**2) - sp.sqrt(rest + a**2)) == 0
     )  # w.m / ||w|| = ||m_S||
-    assert sp.expand(rest + a**2 - rest).is_positive
-    l2_closed_form()
+    assert (sp.sqrt(rest + a**2) ** 2 - sp.sqrt(rest) ** 2).is_positive  # so A falls; g and Phi increase
 
 
 @statement(
@@ -205,10 +258,10 @@ def vacuous() -> None:
 )
 def path_bound() -> None:
     r"""For $w = m_S$, with $D = \|m_S\|_2$, the bound that Theorem 3.1 prints is
-    $\frac{1}{\epsilon}\cdot\frac{g(D)}{D}\cdot\frac{D^2}{\|m_S\|_1}$. Dropping a smallest weight strictly
-    raises $g(D)/D$ and does not lower $D^2/\|m_S\|_1$. So the bound rises strictly along the whole path of
-    magnitude pruning, whatever $m$, $\sigma$ and $\epsilon$: past the peak of $r_\infty$ it moves the wrong
-    way.
+    $\frac{1}{\epsilon}\cdot\frac{g(D)}{D}\cdot\frac{D^2}{\|m_S\|_1}$. Dropping a smallest nonzero weight
+    strictly raises $g(D)/D$ and does not lower $D^2/\|m_S\|_1$. So the bound rises strictly along the whole
+    path of magnitude pruning, whatever $m$, $\sigma$ and $\epsilon$: past the peak of $r_\infty$ it moves
+    the wrong way.
     """
     slope = sp.diff(r_2_of(D) / D, D)
     assert vanishes(slope + SIGMA * phi(D / SIGMA) / D**2)
@@ -244,6 +297,42 @@ def two_peaks() -> None:
     assert rises == [True] * 20 + [False] * 84 + [True] * 16
 
 
+INDEX, COUNT = sp.Symbol("i", integer=True), sp.Symbol("k", integer=True, positive=True)
+BEST_K = sp.Symbol(r"r_\infty^{(k)}", real=True)
+_SIZE = operator("Size", r"|m_{{{1}}}|", lambda sizes, i: abs(sizes[int(i) - 1]), real=True, nonnegative=True)
+_SQUARE = operator(
+    "SquaredExcess",
+    r"\left({0} - {1}\right)_+^2",
+    lambda a, eps: sp.Max(a - eps, 0) ** 2,
+    real=True,
+    nonnegative=True,
+)
+SIZE_LIST = sp.Symbol("m")
+
+
+def numbered(sizes: tuple[str, ...], count: int) -> Case:
+    """Means in this order, and the best r_inf of all directions with this many weights: over all supports."""
+    means, eps, sigma = exact(*sizes), sp.Integer(1), sp.Integer(2)
+    found = []
+    for support in combinations(range(len(means)), count):
+        kept = np.array([soft(means, eps)[i] if i in support else sp.Integer(0) for i in range(len(means))])
+        if any(kept):
+            found.append(metrics(kept, means, sigma, eps)[1])
+    return {
+        SIZE_LIST: means,
+        INDEX: range(1, len(means)),
+        COUNT: count,
+        EPS: eps,
+        SIGMA: sigma,
+        BEST_K: max(found, key=sp.N),
+    }
+
+
+def budget_cases() -> list[Case]:
+    """Means numbered by size, with ties and with one below the radius, for every budget."""
+    return [numbered(sizes, k) for sizes in (("5", "3", "3", "1/2"), ("4", "2", "3/2")) for k in (1, 2, 3)]
+
+
 @statement(
     "prop-gaussian-budget",
     kind="proposition",
@@ -251,15 +340,35 @@ def two_peaks() -> None:
     source="this book",
     status="proved",
     uses=("thm-gaussian-soft",),
+    hypotheses={
+        "order": Every(sp.Ge(_SIZE(SIZE_LIST, INDEX), _SIZE(SIZE_LIST, INDEX + 1)), INDEX),
+        "weak": sp.Lt(EPS, _SIZE(SIZE_LIST, 1)),
+    },
+    without={
+        "order": lambda: numbered(("2", "3", "5"), 1),
+        "weak": "then no direction is better than a coin, whatever the budget (prop-gaussian-weak)",
+    },
+    claims={
+        "best": sp.Eq(
+            BEST_K,
+            CDF(sp.sqrt(sp.Sum(_SQUARE(_SIZE(SIZE_LIST, INDEX), EPS), (INDEX, 1, COUNT))) / SIGMA),
+        )
+    },
+    cases=budget_cases,
 )
-def budget() -> None:
-    r"""Let $\epsilon < \|m\|_\infty$. Among all $w$ with at most $k$ nonzeros the largest $r_\infty$ is
-    $\Phi(\|s^{(k)}\|_2/\sigma)$, where $s^{(k)}$ is $\mathrm{soft}_\epsilon(m)$ on the $k$ largest $|m_i|$.
-    With the best weights, pruning costs nothing down to $k = \#\{|m_i| > \epsilon\}$ and strictly costs
-    $r_\infty$ below.
+def budget(best: sp.Eq) -> None:
+    r"""Number the coordinates so that $<<order>>$, and let $<<weak>>$. Among all $w$ with at most $k$
+    nonzeros the largest $r_\infty$ is
+
+    $$<<best>> ,$$
+
+    that of $\mathrm{soft}_\epsilon(m)$ on the first $k$ coordinates. With the best weights, pruning costs
+    nothing down to $k = \#\{i : |m_i| > \epsilon\}$ and strictly costs $r_\infty$ below.
     """
     low, rise = sp.symbols("l r", positive=True)
     # thm-gaussian-soft on a support S gives ||s_S||; exchanging s_j > s_i, or adding s_j > 0, raises it
     assert sp.expand((low + rise) ** 2 - low**2).is_positive
-    assert (rise**2).is_positive
-    soft_is_best()
+    assert ((low**2 + rise**2) - low**2).is_positive
+    # and (|m| - eps)_+ does not decrease with |m|, so that the largest s_i are those of the largest |m_i|
+    assert sp.Max(low + rise, 0) - sp.Max(low, 0) == rise
+    assert sp.Max(-low, 0) == 0

@@ -28,6 +28,7 @@ def no_fixed_point() -> ReluNet:
     title="At distance $\\gamma$ there may be a tie",
     source="paper, Proposition 3.1",
     status="checked exactly on an example",
+    uses=("def-gamma", "lem-regions"),
 )
 def ties() -> None:
     r"""As printed, the decision does not change on the *closed* ball: $\lVert \Delta_x \rVert_p \le \gamma$
@@ -51,6 +52,7 @@ def ties() -> None:
     title="$p \\in \\mathbb{R}^+$ is not the range of $p$",
     source="paper, Proposition 3.1",
     status="checked exactly on an example",
+    uses=("def-gamma",),
 )
 def exponents() -> None:
     r"""$\frac1p + \frac1q = 1$ with $p = \frac12$ gives $q = -1$ and
@@ -78,6 +80,7 @@ def exponents() -> None:
     title="Lipschitz with respect to $\\lVert \\cdot \\rVert_q$ is not enough",
     source="paper, the notation before Proposition 3.1, read literally",
     status="checked exactly on an example",
+    uses=("def-gamma", "lem-cover", "lem-regions"),
 )
 def lipschitz_norm() -> None:
     r"""The paper does not say which norm its Lipschitz constant $L_q$ refers to. It must be
@@ -102,7 +105,7 @@ def lipschitz_norm() -> None:
     title="A certificate may be arbitrarily far below the distance",
     source="this book",
     status="checked exactly on an example",
-    uses=("prop-gamma-distance",),
+    uses=("lem-cover", "lem-regions", "prop-gamma-distance"),
 )
 def gamma_loose() -> None:
     r"""A Lipschitz constant does not know in which direction a function is steep. Let $n = 1$ and
@@ -129,7 +132,7 @@ def gamma_loose() -> None:
     title="On a network DeepFool bounds the distance from above, not from below",
     source='paper, section 3.2, last paragraph ("helps us measure a lower bound")',
     status="checked exactly on an example",
-    uses=("prop-gamma-distance",),
+    uses=("lem-cover", "prop-gamma-affine", "prop-gamma-distance"),
 )
 def deepfool_upper() -> None:
     r"""On a linear classifier DeepFool's distance is a certificate, by {prf:ref}`prop-gamma-affine`. On a

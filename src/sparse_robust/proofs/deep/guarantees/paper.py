@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from itertools import pairwise, product
 from math import inf
 
 import sympy as sp
 
-from sparse_robust.proofs.statement import statement
-from sparse_robust.theory.certificates import certificate, network_certificate
+from sparse_robust.proofs.statement import Case, Every, Least, chain, operator, statement
+from sparse_robust.theory.certificates import certificate
 from sparse_robust.theory.distance import distance
 from sparse_robust.theory.laws import Vector, dot, l1, random_vector
 from sparse_robust.theory.lipschitz import lipschitz_power
@@ -56,21 +58,125 @@ def remaining(margin: sp.Expr, constant: sp.Expr, length: sp.Expr) -> sp.Expr:
     return margin - constant * length
 
 
+K = sp.Symbol("k", integer=True)
+MARGIN, CONSTANT = sp.IndexedBase("m", real=True), sp.IndexedBase("L", nonnegative=True)
+GAMMA, R = sp.Symbol("gamma", nonnegative=True), sp.Symbol("R", positive=True)
+LENGTH, DISTANCE = (
+    sp.Symbol(r"\lVert \Delta \rVert_p", nonnegative=True),
+    sp.Symbol(r"d_{p}(x)", nonnegative=True),
+)
+MOVED, LEADS = sp.Symbol(r"x + \Delta"), sp.Symbol("h")
+_RIVAL = operator("Rival", r"{0} \ne \hat y", lambda k: True)
+_RATIO = operator("Ratio", r"\frac{{{0}}}{{{1}}}", lambda m, c: m / c if c else inf, real=True)
+_LEFT = operator("Left", r"h_{1}({0})", lambda moved, k: moved[int(k)], real=True)
+_SLOPE = operator(
+    "Slope", r"\lVert v_{1} \rVert_q", lambda leads, k: leads.slopes[int(k)], real=True, nonnegative=True
+)
+_AFFINE = operator("Affine", r"{0}_k \text{{ is affine on }} B_p(x, R)", lambda leads: leads.affine)
+
+
+@dataclass(frozen=True, eq=False)
+class Leads:
+    """What a case knows of the functions h_k: the dual norms of their gradients at x, and their form."""
+
+    slopes: tuple[Fraction, ...]
+    affine: bool
+
+
+SMALLEST_RATIO = Least(_RATIO(MARGIN[K], CONSTANT[K]), K, _RIVAL(K))
+NEAREST_PLANE = Least(_RATIO(MARGIN[K], _SLOPE(LEADS, K)), K, _RIVAL(K))
+AFTER = _LEFT(MOVED, K)
+"""h_k(x + Delta), the lead over rival k after the perturbation."""
+SHRINKS = Every(sp.Le(MARGIN[K] - AFTER, CONSTANT[K] * LENGTH), K, _RIVAL(K))
+"""All that the proposition uses of a Lipschitz constant."""
+
+
+def standing_case(nets: Sequence[ReluNet], x: Array, radius: Fraction) -> Case:
+    """Margins, exact constants and the certificate at x, in l_inf."""
+    margins = [Fraction(net(x)) for net in nets]
+    constants = [Fraction(lipschitz_power(net, Ball(x, radius), q=1)) for net in nets]
+    slopes = tuple(Fraction(abs(net.gradient(net.pattern(x))).sum()) for net in nets)
+    return {
+        K: range(len(nets)),
+        MARGIN: dict(enumerate(margins)),
+        CONSTANT: dict(enumerate(constants)),
+        R: radius,
+        GAMMA: certificate(margins, constants, radius),
+        LEADS: Leads(slopes, all(_affine(net, x, radius) for net in nets)),
+    }
+
+
+def moved_case(standing: Case, nets: Sequence[ReluNet], x: Array, step: Array) -> Case:
+    """The same, and what a perturbation leaves of the leads."""
+    left = [Fraction(net(x + step)) for net in nets]
+    return {**standing, LENGTH: Fraction(max(map(abs, step))), MOVED: left}
+
+
+def certified_case(nets: Sequence[ReluNet], x: Array, radius: Fraction, step: Array) -> Case:
+    """Everything at once, with the exact distance."""
+    nearest = min(distance(net, x) for net in nets)
+    return {**moved_case(standing_case(nets, x, radius), nets, x, step), DISTANCE: nearest}
+
+
+LINE = exact_net([[[1, -1]]], [-1, 1])
+"""h(x) = -x, as a network."""
+
+
+def at_the_tie() -> Case:
+    """A perturbation of length gamma after which the lead is 0."""
+    return certified_case([LINE], fractions([-1]), Fraction(2), fractions([1]))
+
+
+def certified_cases() -> list[Case]:
+    """Random networks with perturbations of many lengths; one that ends in a tie; a distant rival."""
+    rng = random.Random(310)
+    flat = exact_net([[[1]]], [0], offset=1)
+    found = [at_the_tie(), certified_case([LINE, flat], fractions([-1]), Fraction(3), fractions(["1/2"]))]
+    for net, x in random_nets(seed=310, count=10):
+        standing = standing_case([net], x, rng.choice((Fraction(1, 2), Fraction(3))))
+        for share in (Fraction(1, 3), Fraction(99, 100), Fraction(1), Fraction(4)):
+            direction = fractions([rng.choice((-1, 1)), Fraction(rng.randint(-4, 4), 4)])
+            found.append(moved_case(standing, [net], x, standing[GAMMA] * share * direction))
+    return found
+
+
+def constant_too_small() -> Case:
+    """The lead shrinks faster than the "constant" 1/2 says."""
+    honest = certified_case([LINE], fractions([-1]), Fraction(2), fractions(["3/2"]))
+    return {**honest, CONSTANT: {0: Fraction(1, 2)}, GAMMA: Fraction(2)}
+
+
+def beyond_gamma() -> Case:
+    """A perturbation of length 3/2 where only 1 is certified."""
+    return certified_case([LINE], fractions([-1]), Fraction(2), fractions(["3/2"]))
+
+
+def one_rival_leads() -> Case:
+    """Margins 1 and -1: nothing is certified."""
+    return certified_case(
+        [LINE, exact_net([[[1]]], [0], offset=-1)], fractions([-1]), Fraction(2), fractions([0])
+    )
+
+
 @statement(
     "def-gamma",
     kind="definition",
     title="The certified radius",
     source="paper, equation (7)",
     status="checked exactly on an example",
+    uses=("lem-regions",),
+    hypotheses={"leads": Every(sp.Gt(MARGIN[K], 0), K, _RIVAL(K))},
+    without={"leads": one_rival_leads},
+    claims={"gamma": sp.Eq(GAMMA, sp.Min(SMALLEST_RATIO, R))},
+    cases=certified_cases,
 )
-def gamma() -> None:
-    r"""Let class $\hat y$ lead at $x$, with margins $m_k = g_{\hat y}(x) - g_k(x) > 0$ over its rivals
-    $k \ne \hat y$. Let $h_k = g_{\hat y} - g_k$ and let $L_k \ge 0$ be such that
+def definition(gamma: sp.Eq) -> None:
+    r"""Let $m_k = g_{\hat y}(x) - g_k(x)$ be the margins of class $\hat y$ over its rivals at $x$, and
+    $<<leads>>$. Let $h_k = g_{\hat y} - g_k$ and let $L_k \ge 0$ be such that
     $\lvert h_k(u) - h_k(v) \rvert \le L_k \lVert u - v \rVert_p$ for all $u, v \in B_p(x, R)$: a *local
     Lipschitz constant with respect to* $\lVert \cdot \rVert_p$. The *certified radius* is
 
-    $$\gamma = \min\Bigl\{ \min_{k \ne \hat y} \frac{m_k}{L_k},\; R \Bigr\},
-      \qquad \frac m0 := \infty \text{ for } m > 0,$$
+    $$<<gamma>>, \qquad \frac m0 := \infty ,$$
 
     and $\gamma = 0$ where no class leads. The smallest such $L_k$ is the paper's $L_{q,x}^k$. Its
     index $q$, $\frac1p + \frac1q = 1$, is that of the norm which measures gradients.
@@ -85,32 +191,52 @@ def gamma() -> None:
     assert certificate([1, 0], [0, 0], EIGHT) == 0
 
 
+def assert_lead_lasts(strictly: bool) -> None:
+    """What is left of a lead after a step shorter than gamma (or, not strictly, of that length)."""
+    margin, constant, short = sp.symbols("m L t", positive=True)
+    gamma, spare = sp.symbols("gamma s", nonnegative=True)
+    left = remaining(constant * gamma + spare, constant, gamma - (short if strictly else 0)).expand()
+    assert left.is_positive if strictly else left.is_nonnegative  # L > 0: gamma <= m / L, m = L gamma + s
+    assert remaining(margin, sp.Integer(0), gamma).is_positive  # L = 0, where m / 0 = infinity
+
+
 @statement(
     "prop-3-1",
     kind="proposition",
-    title="The paper's Proposition 3.1, repaired",
+    title="GZZC Proposition 3.1, repaired",
     source="paper, Proposition 3.1; Weng et al. 2018, Hein and Andriushchenko 2017",
     status="proved",
-    uses=("def-gamma",),
+    uses=("def-gamma", "lem-regions"),
+    hypotheses={"shrinks": SHRINKS, "short": sp.Lt(LENGTH, GAMMA)},
+    without={"shrinks": constant_too_small, "short": at_the_tie},
+    claims={"kept": Every(sp.Gt(AFTER, 0), K, _RIVAL(K))},
+    cases=certified_cases,
 )
-def proposition_3_1() -> None:
+def proposition_3_1(kept: sp.Basic) -> None:
     r"""Let $1 \le p \le \infty$, $R > 0$, and let $\gamma$ be the certified radius ({prf:ref}`def-gamma`). If
-    $\lVert \Delta \rVert_p < \gamma$, then $g_{\hat y}(x + \Delta) > g_k(x + \Delta)$ for every
-    $k \ne \hat y$: the decision does not change. If $\lVert \Delta \rVert_p = \gamma$, then
-    $g_{\hat y}(x + \Delta) \ge g_k(x + \Delta)$.
+    $<<short>>$, then $<<kept>>$: the decision does not change.
 
-    Of $L_k$ it only uses $h_k(x) - h_k(x + \Delta) \le L_k \lVert \Delta \rVert_p$ for
-    $\lVert \Delta \rVert_p \le R$. Nothing is asked of the functions outside of the ball.
+    Of $L_k$ it only uses that $<<shrinks>>$, as long as $\lVert \Delta \rVert_p \le R$. Nothing is asked of
+    the functions outside of the ball.
     """
-    margin, constant, short = sp.symbols("m L t", positive=True)
-    gamma, spare = sp.symbols("gamma s", nonnegative=True)
-    # L > 0: gamma <= m / L, that is m = L gamma + s
-    assert remaining(constant * gamma + spare, constant, gamma - short).expand().is_positive
-    assert remaining(constant * gamma + spare, constant, gamma).expand().is_nonnegative
-    assert remaining(margin, sp.Integer(0), gamma).is_positive  # L = 0, where m / 0 = infinity
-    for net, x in random_nets(seed=310, count=25):
-        for radius in (Fraction(1, 2), Fraction(3)):
-            assert local_gamma(net, x, radius) <= distance(net, x, within=radius + 1)
+    assert_lead_lasts(strictly=True)
+
+
+@statement(
+    "cor-3-1-closed",
+    kind="corollary",
+    title="On the closed ball there may be ties",
+    source="this book",
+    status="proved",
+    uses=("def-gamma", "lem-regions"),
+    hypotheses={"shrinks": SHRINKS, "within": sp.Le(LENGTH, GAMMA)},
+    without={"shrinks": constant_too_small, "within": beyond_gamma},
+    claims={"level": Every(sp.Ge(AFTER, 0), K, _RIVAL(K))},
+    cases=certified_cases,
+)
+def closed_ball(level: sp.Basic) -> None:
+    r"""If $<<shrinks>>$, as Lipschitz constants have it, and $<<within>>$, then $<<level>>$."""
+    assert_lead_lasts(strictly=False)
 
 
 @statement(
@@ -119,7 +245,7 @@ def proposition_3_1() -> None:
     title="Below $p = 1$ the index of the gradient stays $\\infty$",
     source="this book",
     status="proved",
-    uses=("prop-3-1",),
+    uses=("prop-3-1", "lem-hoelder"),
 )
 def small_p() -> None:
     r"""For $0 < p \le 1$ and $\lVert \Delta \rVert_p = (\sum_i \lvert \Delta_i \rvert^p)^{1/p}$, which is no
@@ -144,32 +270,73 @@ def small_p() -> None:
         assert abs(dot(v, tuple(r * abs(r) for r in roots))) <= linf(v) * l1(roots) ** 2
 
 
+@cache
+def attacked_cases() -> list[Case]:
+    """Perturbations that do and do not cost the lead; an affine classifier, where all three agree."""
+    steps = [fractions(step) for step in product(range(-3, 4, 2), repeat=2)]
+    found = [at_the_tie()]
+    for net, x in random_nets(seed=312, count=5):
+        standing = {**standing_case([net], x, Fraction(2)), DISTANCE: distance(net, x)}
+        found += [moved_case(standing, [net], x, step) for step in steps]
+    return found
+
+
+def no_attack() -> Case:
+    """The perturbation 0, which costs no lead."""
+    return certified_case([LINE], fractions([-1]), Fraction(2), fractions([0]))
+
+
 @statement(
     "prop-gamma-distance",
     kind="proposition",
     title="Certificate, distance, attack",
     source="this book",
     status="proved",
-    uses=("prop-3-1",),
+    uses=("def-gamma", "lem-cover", "lem-regions"),
+    hypotheses={"lost": sp.Le(Least(AFTER, K, _RIVAL(K)), 0)},
+    without={"lost": no_attack},
+    claims={"between": chain(GAMMA, sp.Le, DISTANCE, sp.Le, LENGTH)},
+    cases=attacked_cases,
 )
-def gamma_distance() -> None:
+def gamma_distance(between: tuple[sp.Le, ...]) -> None:
     r"""Let $d_p(x)$ be the distance from $x$ to the nearest point at which $\hat y$ does not lead. For every
-    certified radius $\gamma$ and every $\Delta$ such that $\hat y$ does not lead at $x + \Delta$,
+    certified radius $\gamma$ and every $\Delta$ such that $\hat y$ does not lead at $x + \Delta$, that is
+    $<<lost>>$,
 
-    $$\gamma \le d_p(x) \le \lVert \Delta \rVert_p .$$
+    $$<<between>> .$$
     """
-    gamma, excess = sp.symbols("gamma e", nonnegative=True)
-    # whoever took the lead at length l did not have l < gamma, so that l = gamma + e; then take the infimum
-    assert sp.expand(gamma + excess - gamma).is_nonnegative
-    attacked = 0
-    for net, x in random_nets(seed=312, count=12):
-        nearest = distance(net, x)
-        assert network_certificate([net], x, p=inf, upper=EIGHT, tolerance=Fraction(1, 64)) <= nearest
-        for step in product(range(-3, 4), repeat=2):
-            if net(x + fractions(step)) <= 0:
-                attacked += 1
-                assert nearest <= max(map(abs, step))
-    assert attacked > 20  # attacks do succeed
+    constant, size = sp.symbols("L R", positive=True)
+    lost, beyond, length = sp.symbols("r e l", nonnegative=True)
+    # within the ball 0 >= h_k(x + Delta) >= m - L l, so that m = L l - r: then m / L is at most l
+    margin = constant * length - lost
+    assert sp.simplify(length - margin / constant).is_nonnegative
+    assert (-lost).is_nonpositive  # L = 0 would make m = -r, and m is positive
+    assert ((size + beyond) - size).is_nonnegative  # outside of it the length exceeds R
+    # the minimum of both, gamma, is at most every such length, hence at most their infimum d_p(x) <= l
+    attacked = sum(bool(case[MOVED][0] <= 0) for case in attacked_cases())
+    assert attacked > 3  # attacks do succeed
+
+
+@cache
+def affine_cases() -> list[Case]:
+    """Points around which no unit changes its state up to the boundary."""
+    found = [at_the_tie()]
+    for net, x in random_nets(seed=313, count=40):
+        gradient = net.gradient(net.pattern(x))
+        if any(gradient) and _affine(net, x, reach := Fraction(net(x)) / abs(gradient).sum()):
+            found.append(certified_case([net], x, reach, 0 * x))
+    return found
+
+
+def bent() -> Case:
+    """h(x) = 4 - s(x) - 9 s(x - 1) at 0, with R = 4, as if it were affine."""
+    bent_net = exact_net([[[1, 1]]], [-1, -9], [[0, -1]], 4)
+    return certified_case([bent_net], fractions(["1/2"]), Fraction(4), fractions([0]))
+
+
+def ball_too_small() -> Case:
+    """h(x) = -x at -1 with R = 1/2: the certificate is cut off by the radius of the ball."""
+    return certified_case([LINE], fractions([-1]), Fraction(1, 2), fractions([0]))
 
 
 @statement(
@@ -178,29 +345,37 @@ def gamma_distance() -> None:
     title="Where the classifier is affine the certificate is the distance",
     source="this book; paper, section 3.2, last paragraph",
     status="proved",
-    uses=("prop-distance", "prop-dual-norm", "prop-gamma-distance"),
+    uses=(
+        "def-metrics",
+        "lem-cover",
+        "lem-regions",
+        "prop-distance",
+        "prop-dual-norm",
+        "prop-gamma-distance",
+    ),
+    hypotheses={"affine": _AFFINE(LEADS), "reach": sp.Ge(R, NEAREST_PLANE)},
+    without={"affine": bent, "reach": ball_too_small},
+    claims={"exact": chain(GAMMA, sp.Eq, DISTANCE, sp.Eq, NEAREST_PLANE)},
+    cases=affine_cases,
 )
-def gamma_affine() -> None:
-    r"""Let $1 < p \le \infty$, let every $h_k$ be affine on $B_p(x, R)$ with gradient $v_k$, and
-    $R \ge \min_k m_k / \lVert v_k \rVert_q$. With the best constants, $L_k = \lVert v_k \rVert_q$,
+def gamma_affine(exact: tuple[sp.Eq, ...]) -> None:
+    r"""Let $1 < p \le \infty$, suppose that every $<<affine>>$, with gradient $v_k$, and $<<reach>>$. With
+    the best constants, $L_k = \lVert v_k \rVert_q$,
 
-    $$\gamma = d_p(x) = \min_{k \ne \hat y} \frac{m_k}{\lVert v_k \rVert_q} .$$
+    $$<<exact>> .$$
 
     For linear classifiers this holds with $R = \infty$: there $r_2 = \mathbb{E}(1_{y = \hat y} \gamma_2)$
     with DeepFool's one step, and $r_\infty = \Pr(y = \hat y, \gamma_\infty > \epsilon)$ under the best
     attack.
     """
-    margin, slope, excess = sp.symbols("m v e", positive=True)
+    margin, slope, excess, slack = sp.symbols("m v e s", positive=True)
     nearest = margin / slope  # prop-distance; its point lies in the ball, where h_k is affine
     assert sp.Min(nearest, nearest + excess) == nearest  # R = nearest + excess: gamma is not cut off by R
-    same = 0
-    for net, x in random_nets(seed=313, count=60):
-        gradient = net.gradient(net.pattern(x))
-        if any(gradient) and _affine(net, x, net(x) / abs(gradient).sum()):
-            same += 1
-            reach = net(x) / abs(gradient).sum()
-            assert local_gamma(net, x, reach) == reach == distance(net, x)
-    assert same > 5
+    # prop-dual-norm: L = v, attained; so the step of length m / v brings the lead to 0, and no shorter one
+    # does
+    assert sp.expand(remaining(margin, slope, nearest)) == 0
+    assert sp.expand(remaining(margin, slope, nearest - slack)).is_positive
+    assert len(affine_cases()) > 3
 
 
 def _affine(net: ReluNet, x: Array, radius: Fraction) -> bool:
@@ -209,4 +384,4 @@ def _affine(net: ReluNet, x: Array, radius: Fraction) -> bool:
     return not any((abs(x @ slope + shift) < radius * abs(slope).sum(0)).any() for slope, shift in layers)
 
 
-__all__ = ["EIGHT", "linf", "local_gamma", "random_nets", "remaining"]
+__all__ = ["EIGHT", "LINE", "certified_case", "linf", "local_gamma", "random_nets", "remaining"]

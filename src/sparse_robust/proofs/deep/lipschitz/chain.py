@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import numpy as np
 import sympy as sp
 
-from sparse_robust.proofs.statement import statement
+from sparse_robust.proofs.statement import Case, chain, statement
 from sparse_robust.theory.distance import distance
-from sparse_robust.theory.intervals import backward_bounds, largest, norm_power, unit_states
+from sparse_robust.theory.intervals import (
+    backward_bounds,
+    largest,
+    norm_power,
+    product_interval,
+    switched,
+    unit_states,
+)
 from sparse_robust.theory.lipschitz import chain_powers, layer_product, lipschitz_power
 from sparse_robust.theory.mask_bounds import all_paths
 from sparse_robust.theory.networks import ReluNet, exact_net, fractions
 from sparse_robust.theory.regions import Ball, regions
 
-from .paper import random_cases
+from .cases import L_Q, ONE, SUM, UNIT, random_cases
 
 TURNED = exact_net([[[1, 1], [1, -1]]], [1, 1])
 """h = s(x_1 + x_2) + s(x_1 - x_2)."""
@@ -31,6 +39,26 @@ OVER_STRIP = Ball(fractions([1, "1/2"]), Fraction(1))
 """The square [0, 2] x [-1/2, 3/2]."""
 
 
+STATE_KINDS = {"always": (True, True), "nowhere": (False, False), "either": (True, False)}
+"""(live, always) of a unit as interval arithmetic sorts it."""
+
+
+def through_unit(low: sp.Expr, high: sp.Expr, kind: str) -> tuple[sp.Expr, sp.Expr]:
+    """The interval of D v for v in [low, high]: what ``switched`` computes, for symbols."""
+    if kind == "either":
+        return sp.Min(low, 0), sp.Max(high, 0)
+    return (low, high) if kind == "always" else (sp.Integer(0), sp.Integer(0))
+
+
+def assert_the_code_switches() -> None:
+    """``switched`` does what :func:`through_unit` says, on intervals left of 0, around it, right of it."""
+    for kind, flags in STATE_KINDS.items():
+        live, always = (np.array([flag]) for flag in flags)
+        for low, high in ((-2, -1), (-1, 0), (-1, 2), (0, 1), (1, 2)):
+            computed = switched((np.array([low]), np.array([high])), live, always)
+            assert (computed[0][0], computed[1][0]) == through_unit(sp.Integer(low), sp.Integer(high), kind)
+
+
 @statement(
     "prop-interval-gradient",
     kind="proposition",
@@ -45,8 +73,27 @@ def interval_gradient() -> None:
     with $D = 1$, $0$, and either. The result bounds every coordinate of the gradient on every region that
     meets the ball: $|\nabla h| \le u$, so that $L_q \le \lVert u \rVert_q$.
     """
-    slack, gradient = sp.symbols("s g", nonnegative=True)
-    assert sp.expand((gradient + slack) ** 2 - gradient**2).is_nonnegative  # |g_i| <= u_i: so for both norms
+    assert_the_code_switches()
+    # One layer, backwards: v in [l, r] goes to W D v. The states first, with the states each kind allows,
+    below, above = sp.symbols("s t", nonnegative=True)
+    for value in (sp.Symbol("v", positive=True), sp.Integer(0), sp.Symbol("v", negative=True)):
+        for kind, allowed in (("always", (1,)), ("nowhere", (0,)), ("either", (0, 1))):
+            low, high = through_unit(value - below, value + above, kind)
+            for state in allowed:
+                assert sp.Min(low, state * value) == low or sp.simplify(state * value - low).is_nonnegative
+                assert sp.Max(high, state * value) == high or sp.simplify(high - state * value).is_nonnegative
+    # then the weights, term by term
+    v = sp.Symbol("v", real=True)
+    for w in (sp.Symbol("w", positive=True), sp.Integer(0), sp.Symbol("w", negative=True)):
+        ends = product_interval((np.array([v - below]), np.array([v + above])), np.array([[w]]))
+        assert sp.expand(w * v - ends[0][0]).is_nonnegative
+        assert sp.expand(ends[1][0] - w * v).is_nonnegative
+    # |g_i| <= u_i in every coordinate, g_i = u_i - s_i or less: for q = 1, 2 and infinity
+    n, i = sp.Symbol("n", integer=True, positive=True), sp.Symbol("i", integer=True)
+    size, slack = sp.IndexedBase("g", nonnegative=True), sp.IndexedBase("s", nonnegative=True)
+    for power in (1, 2):
+        excess = sp.Sum(((size[i] + slack[i]) ** power - size[i] ** power).expand(), (i, 1, n))
+        assert excess.is_nonnegative
     for net, ball in random_cases(seed=49, count=18):
         states = unit_states(net, ball)
         upper = largest(backward_bounds(net, states)[0])
@@ -57,40 +104,67 @@ def interval_gradient() -> None:
                 assert (always <= state).all()
 
 
+SAMPLED, INTERVAL = sp.Symbol(r"\max_i \lVert \nabla h(x_i) \rVert_q"), sp.Symbol(r"\lVert u \rVert_q")
+LIVE_PATHS, PATHS = sp.Symbol(r"\lVert \bar v \rVert_q"), sp.Symbol(r"\lVert v \rVert_q")
+C_Q = sp.Symbol("c_q")
+
+
+def chain_cases() -> list[Case]:
+    """The six numbers of random networks and of tight ones, for q = 1 and q = 2."""
+    near = Ball(fractions([1]), Fraction(1, 2))
+    nets = [(SUM, UNIT), (ONE, near), *random_cases(seed=50, count=15)]
+    names = (SAMPLED, L_Q, INTERVAL, LIVE_PATHS, PATHS, C_Q)
+    found: list[Case] = []
+    for index, (net, ball) in enumerate(nets):
+        for q in (1, 2):
+            powers = chain_powers(net, ball, q=q, points=20, seed=index).values()
+            roots = [sp.Rational(v) ** sp.Rational(1, q) for v in powers]
+            found.append(dict(zip(names, roots, strict=True)))
+    return found
+
+
 @statement(
     "prop-chain",
     kind="proposition",
     title="The chain of bounds",
     source="this book",
     status="proved",
-    uses=("prop-interval-gradient", "prop-live-units", "lem-all-paths"),
+    uses=("prop-interval-gradient", "prop-live-units", "lem-all-paths", "lem-regions", "lem-states"),
+    claims={
+        "chain": chain(SAMPLED, sp.Le, L_Q, sp.Le, INTERVAL, sp.Le, LIVE_PATHS, sp.Le, PATHS, sp.Le, C_Q)
+    },
+    cases=chain_cases,
 )
-def chain() -> None:
-    r"""On a ball, for $q = 1$ and $q = 2$,
+def chain_of_bounds(chain: tuple[sp.Le, ...]) -> None:
+    r"""On a ball, for $q = 1$ and $q = 2$, with samples $x_i$ off the kinks, as almost every point is,
 
-    $$\max_{\text{samples}} \lVert \nabla h \rVert_q \le L_q \le \lVert u \rVert_q
-      \le \lVert \bar v \rVert_q \le \lVert v \rVert_q \le c_q,$$
+    $$<<chain>>,$$
 
     $$\bar v = |W_1| \bar D_1 \cdots |W_{d-1}| \bar D_{d-1} |c|, \qquad v = |W_1| \cdots |W_{d-1}|\, |c|,$$
 
     with $u$ from {prf:ref}`prop-interval-gradient`, $\bar D_j$ from {prf:ref}`prop-live-units`, and $c_q$ the
     product of $\lVert c \rVert_q$ with the largest column sums ($q = 1$) or Frobenius norms ($q = 2$). For
-    $q = 1$, $\lVert v \rVert_1$ is the path norm. Samples are points inside full-dimensional regions, as
-    almost every point is.
+    $q = 1$, $\lVert v \rVert_1$ is the path norm.
     """
-    # the third step, term by term: if an end has absolute value v - s, then |w D end| <= |w| v
-    w = sp.Symbol("w", real=True)
-    reach, slack = sp.symbols("v s", nonnegative=True)
-    assert sp.expand(sp.Abs(w) * reach - sp.Abs(w) * (reach - slack)).is_nonnegative
-    for end in (sp.Symbol("l", positive=True), sp.Integer(0), sp.Symbol("l", negative=True)):
-        assert sp.Min(end, 0) in (end, 0)  # the ends of D [l, r] are l or r or 0, whatever is known of D
-        assert sp.Max(end, 0) in (end, 0)
+    # The third step, by induction from the output down: both ends of an interval are at most v in size. Then
+    # so are those of D [l, r], 0 for a unit that is dead; and those of W D [l, r] are at most |W| D v.
+    low, high = sp.symbols("l r", real=True)
+    p, q = sp.symbols("p q", nonnegative=True)
+    reach, end = (p + q) / 2, (p - q) / 2  # every number of size at most v, by its distances from -v and v
+    for kind in STATE_KINDS:
+        for found, own in zip(through_unit(low, high, kind), (low, high), strict=True):
+            assert set(found.args or (found,)) <= {own, sp.Integer(0)}  # a minimum is one of its arguments
+    assert through_unit(low, high, "nowhere") == (0, 0)
+    for w in (sp.Symbol("w", positive=True), sp.Integer(0), sp.Symbol("w", negative=True)):
+        below, above = product_interval((np.array([low]), np.array([high])), np.array([[w]]))
+        for found in (below[0], above[0]):
+            assert found in (w * low, w * high)
+            for sign in (1, -1):
+                assert sp.expand(sp.Abs(w) * reach + sign * found.subs({low: end, high: end})).is_nonnegative
     strict = [0] * 5
-    for index, (net, ball) in enumerate(random_cases(seed=50, count=15)):
-        for q in (1, 2):
-            numbers = list(chain_powers(net, ball, q=q, points=20, seed=index).values())
-            assert numbers == sorted(numbers)
-            strict = [s + (a < b) for s, a, b in zip(strict, numbers, numbers[1:], strict=False)]
+    for case in chain_cases():
+        numbers = list(case.values())
+        strict = [s + bool(a < b) for s, a, b in zip(strict, numbers, numbers[1:], strict=False)]
     assert all(strict[1:])  # none of the bounds is idle
 
 
@@ -100,7 +174,7 @@ def chain() -> None:
     title="The path vector may exceed the product of spectral norms",
     source="this book",
     status="checked exactly on an example",
-    uses=("prop-chain",),
+    uses=("prop-chain", "lem-regions"),
 )
 def path_against_spectral() -> None:
     r"""The last step of {prf:ref}`prop-chain` needs Frobenius norms for $q = 2$: absolute values forget
@@ -147,6 +221,9 @@ def sampling_is_blind() -> None:
     x, height, k = sp.symbols("x y K", positive=True)
     area = sp.integrate(sp.integrate(1, (height, 0, x / k)), (x, sp.Rational(1, 2), sp.Rational(3, 2)))
     assert sp.simplify(area - 1 / k) == 0  # the strip y < x / K; x / K <= 1 as K >= 3
+    slope = (k + 2).subs(k, 3 + sp.Symbol("r", nonnegative=True))  # ||(2, -K)||_1, and more than ||(1, 0)||_1
+    assert sp.Abs(2) + sp.Abs(-k) == k + 2
+    assert (slope - 1).is_positive
     size, share, rest = sp.Symbol("N", integer=True, positive=True), 1 / k, sp.Symbol("r", nonnegative=True)
     # Bernoulli by induction: (1 - s)^(N + 1) = (1 - N s + r)(1 - s) with r >= 0
     step = sp.expand((1 - size * share + rest) * (1 - share) - (1 - (size + 1) * share))
@@ -166,7 +243,7 @@ def sampling_is_blind() -> None:
     title="A sampled certificate that is false",
     source="this book",
     status="checked exactly on an example",
-    uses=("prop-sampling-blind", "def-gamma"),
+    uses=("prop-sampling-blind", "def-gamma", "lem-cover", "lem-regions"),
 )
 def sampled_certificate() -> None:
     r"""Let $K = 1000$ and $h(x) = \sigma(x_1) - 2 \sigma(\sigma(x_1) - K |x_2|)$, where $|x_2|$ stands for

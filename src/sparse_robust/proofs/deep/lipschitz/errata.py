@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from fractions import Fraction
+from math import inf
 
 import numpy as np
 import sympy as sp
 
-from sparse_robust.proofs.statement import statement
+from sparse_robust.proofs.statement import Case, chain, operator, statement
 from sparse_robust.theory.intervals import (
     live_net,
     norm_power,
@@ -17,18 +18,49 @@ from sparse_robust.theory.intervals import (
     switched,
     unit_states,
 )
-from sparse_robust.theory.lipschitz import layer_product, lipschitz_power, literal_product
+from sparse_robust.theory.kinks import attained_patterns
+from sparse_robust.theory.lipschitz import induced_norm, layer_product, lipschitz_power, literal_product
 from sparse_robust.theory.mask_bounds import norm_product_power
 from sparse_robust.theory.networks import ReluNet, exact_net, fractions
 from sparse_robust.theory.regions import Ball
 
-from .paper import PAPER, SUM, random_cases, random_point
-
-KINK = exact_net([[[1, 1, -1], [1, 0, 0]]], [2, -1, 1])
-"""h = 2 s(x_1 + x_2) - s(x_1) + s(-x_1) = 2 s(x_1 + x_2) - x_1."""
+from .cases import (
+    DEPTH,
+    KINK,
+    L_Q,
+    NET,
+    ONE,
+    READOUT,
+    SUM,
+    UNIT,
+    WEIGHTS,
+    J,
+    Setting,
+    random_cases,
+    random_point,
+)
+from .paper import PAPER
 
 SLEEPERS = exact_net([[[1, -1, -1]]], [1, 50, 50])
 """h = s(x) + 100 s(-x), the second term as two units."""
+
+
+LIVE = sp.Symbol(r"\bar h")
+"""The network without the units that are known to sleep, in a case."""
+LIVE_READOUT = operator(
+    "LiveReadoutNorm",
+    r"\lVert \bar D_{{d-1}} c \rVert_q",
+    lambda live: norm_power(live.net.readout, live.q),
+    real=True,
+    nonnegative=True,
+)
+LIVE_WEIGHTS = operator(
+    "LiveWeightsNorm",
+    r"\lVert \bar D_{{{1}-1}} W_{1} \bar D_{1} \rVert_{{q \to q}}",
+    lambda live, j: induced_norm(live.net.weights[int(j) - 1], live.q),
+    real=True,
+    nonnegative=True,
+)
 
 
 def wide_sum(inputs: int) -> ReluNet:
@@ -58,10 +90,10 @@ def transposed() -> None:
 
 
 @statement(
-    "err-kinks",
-    kind="erratum",
+    "cex-kinks",
+    kind="counterexample",
     title="At kinks the formula of the gradient is not the gradient",
-    source="paper, section 3.2: Lemma 3.1 and its gloss on gradients",
+    source="this book; the paper's gloss on gradients is about differentiable functions",
     status="checked exactly on an example",
     uses=("lem-regions",),
 )
@@ -73,9 +105,13 @@ def kinks() -> None:
     of radius $\frac12$ around $(0, 1)$ and on all of $\mathbb{R}^2$. So the supremum of the formula over all
     points need not be the best constant, and what automatic differentiation returns at a kink need not be a
     gradient. The best constant is the maximum over the full-dimensional regions that meet the open ball.
+    (The paper says that its constant is a largest norm of gradients "for differentiable" functions, which is
+    right; a ReLU network is not one of them.)
     """
     kink = fractions([0, 1])
     assert list(KINK.gradient(KINK.pattern(kink))) == [2, 2]
+    middle = max(norm_power(KINK.gradient(p), 1) for p in attained_patterns(KINK, Ball(kink, Fraction(1, 2))))
+    assert middle == 4
     for ball in (None, Ball(kink, Fraction(1, 2))):
         assert lipschitz_power(KINK, ball, q=1) == 3 < norm_power(fractions([2, 2]), 1)
     for x in ((Fraction(1, 9), Fraction(8, 9)), (Fraction(-1, 9), Fraction(1))):
@@ -88,7 +124,7 @@ def kinks() -> None:
     title="$\\lVert D_j \\rVert$ sees no activation sparsity",
     source="paper, the remarks behind Theorem 3.3",
     status="checked exactly on an example",
-    uses=("lem-3-1-repaired",),
+    uses=("lem-3-1-repaired", "lem-regions"),
 )
 def activation_sparsity() -> None:
     r"""In every norm $\lVert D_j \rVert_{q \to q} = 1$, unless $D_j = 0$: one active unit counts as much as
@@ -144,27 +180,61 @@ def interval_layer() -> None:
                 assert (z <= high).all()
 
 
+def live_case(net: ReluNet, ball: Ball, q: float) -> Case:
+    """What the product of norms through live units is about."""
+    whole, live = Setting(net, q), Setting(live_net(net, unit_states(net, ball)), q)
+    constant = Fraction(lipschitz_power(net, ball, q=q))
+    return {L_Q: constant, NET: whole, LIVE: live, DEPTH: len(net.weights) + 1}
+
+
+def live_cases() -> list[Case]:
+    """Random networks, one on which half of the units sleep, and one on which both bounds are attained."""
+    near = Ball(fractions([1]), Fraction(1, 2))
+    nets = [(SLEEPERS, near), (ONE, near), (SUM, UNIT), *random_cases(seed=48, count=12)]
+    return [live_case(net, ball, q) for net, ball in nets for q in (1, inf)]
+
+
 @statement(
     "prop-live-units",
     kind="proposition",
     title="Activation sparsity that counts",
     source="this book",
     status="proved",
-    uses=("lem-interval", "lem-3-1-repaired"),
+    uses=("lem-interval", "lem-induced-norms", "lem-regions"),
+    claims={
+        "bound": chain(
+            L_Q,
+            sp.Le,
+            LIVE_READOUT(LIVE) * sp.Product(LIVE_WEIGHTS(LIVE, J), (J, 1, DEPTH - 1)),
+            sp.Le,
+            READOUT(NET) * sp.Product(WEIGHTS(NET, J), (J, 1, DEPTH - 1)),
+        )
+    },
+    cases=live_cases,
 )
-def live_units() -> None:
+def live_units(bound: tuple[sp.Le, ...]) -> None:
     r"""Let $\bar D_j$ be the diagonal matrix with entry 0 for every unit of layer $j$ whose preactivation is
     known, say by interval arithmetic, to be nowhere positive on the ball, and 1 otherwise. Let
-    $\bar D_0 = I$. Then
+    $\bar D_0 = I$. Then for every $q$
 
-    $$L_q \le \lVert \bar D_{d-1} c \rVert_q \prod_{j=1}^{d-1}
-      \lVert \bar D_{j-1} W_j \bar D_j \rVert_{q \to q} \le \lVert c \rVert_q \prod_{j=1}^{d-1}
-      \lVert W_j \rVert_{q \to q} \quad \text{for every } q .$$
+    $$<<bound>> .$$
 
     A unit that sleeps on the whole ball makes the matrices smaller. A unit that sleeps at $x$ only does not.
     """
     for uniform, state in ((1, 0), (1, 1), (0, 0)):  # D <= Dbar, entry by entry: D = Dbar D Dbar
         assert state == uniform * state * uniform
+    # put into the gradient of two layers: W_1 D_1 W_2 D_2 c is a product of the bounded matrices
+    n = sp.symbols("n_0:3", integer=True, positive=True)
+    w_1, w_2 = sp.MatrixSymbol("W_1", n[0], n[1]), sp.MatrixSymbol("W_2", n[1], n[2])
+    d_1, d_2 = sp.MatrixSymbol("D_1", n[1], n[1]), sp.MatrixSymbol("D_2", n[2], n[2])
+    bar_1, bar_2 = sp.MatrixSymbol("B_1", n[1], n[1]), sp.MatrixSymbol("B_2", n[2], n[2])
+    c = sp.MatrixSymbol("c", n[2], 1)
+    gradient = w_1 * (bar_1 * d_1 * bar_1) * w_2 * (bar_2 * d_2 * bar_2) * c
+    assert gradient.doit() == ((w_1 * bar_1) * d_1 * (bar_1 * w_2 * bar_2) * d_2 * (bar_2 * c)).doit()
+    # lem-induced-norms: ||D|| <= 1 and ||Dbar W Dbar|| <= ||Dbar|| ||W|| ||Dbar||, with norms 1 - s
+    norm, s, t = sp.symbols("W s t", nonnegative=True)
+    below_one = {s: 1 / (1 + sp.Symbol("r", nonnegative=True)), t: 1 / (1 + sp.Symbol("u", nonnegative=True))}
+    assert sp.factor((norm - s * norm * t).subs(below_one)).is_nonnegative
     slept = 0
     for net, ball in random_cases(seed=48, count=24):
         states = unit_states(net, ball)
@@ -173,11 +243,11 @@ def live_units() -> None:
         for q in (1, 2):
             assert lipschitz_power(net, ball, q=q) == lipschitz_power(live, ball, q=q)
             assert norm_product_power(live, q=q) <= norm_product_power(net, q=q)
-        assert lipschitz_power(net, ball, q=1) <= layer_product(live, q=1) <= layer_product(net, q=1)
+        assert (
+            float(lipschitz_power(net, ball, q=2)) <= layer_product(live, q=2) ** 2 + 1e-9
+        )  # q = 2, rounded
         assert layer_product(live, q=2) <= layer_product(net, q=2) + 1e-9
     assert slept > 0
-    ball = Ball(fractions([1]), Fraction(1, 2))
-    assert layer_product(live_net(SLEEPERS, unit_states(SLEEPERS, ball)), q=1) == 1
 
 
-__all__ = ["KINK", "SLEEPERS", "SUM", "wide_sum"]
+__all__ = ["KINK", "SLEEPERS", "SUM", "live_cases", "wide_sum"]

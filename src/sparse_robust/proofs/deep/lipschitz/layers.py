@@ -137,7 +137,7 @@ def power_iteration() -> None:
     for n in (3, 4, 10, 100):
         peak = sp.gamma(sp.Rational(n, 2)) / (sp.sqrt(sp.pi) * sp.gamma(sp.Rational(n - 1, 2)))
         assert float(2 * peak) <= float(start_bound(sp.Integer(1), sp.Integer(n)))
-    t = np.linspace(0, 1, 21)  # n = 2: the law of |cos| of a uniform angle
+    t = np.linspace(0, 1, 21)  # n = 2: the distribution of |cos| of a uniform angle
     assert (
         2 / np.pi * np.arcsin(t) <= [float(start_bound(sp.Float(v), sp.Integer(2))) + 1e-12 for v in t]
     ).all()
