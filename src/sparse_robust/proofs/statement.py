@@ -17,7 +17,7 @@ docstring is the prose around them, with ``<<name>>`` where the formula of that 
 A *case* maps symbols to exact values: ``{W: array(...), EPS: Fraction(1, 10), R_INF: ...}``, computed from
 definitions and never from the claim. Values may be sympy symbols: then :func:`holds` is a proof for all of
 their values. :meth:`Statement.check` runs the derivation with the claims as keyword
-arguments and then reads the very same formulas in every case of ``cases()``:
+arguments, and reads the very same formulas in every case of ``cases()``:
 
 - where all hypotheses hold, every claim must hold;
 - every inequality must be attained up to one per cent in some case (so that no smaller constant survives),
@@ -40,12 +40,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import reduce
+from itertools import chain as concatenated
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import numpy as np
 import sympy as sp
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.precedence import PRECEDENCE
+from sympy.utilities.iterables import sift
 
 Status = Literal[
     "proved",  # derived symbolically, in the generality of the statement, from what it uses
@@ -88,13 +91,19 @@ def operator(name: str, template: str, value: Callable[..., Any], **assumptions:
     return type(name, (sp.Function,), {"_latex": look, "value": staticmethod(value), **traits})
 
 
+indicator = operator("Indicator", "1_{{{0}}}", int, real=True, nonnegative=True)
+"""1 where a relation holds, else 0."""
+
+
 class Over(sp.Expr):
     """``body`` for every value of ``index`` that meets ``condition``; the case gives index its values."""
 
+    is_commutative = True
     sign = ""
     join: Callable[[list[Any]], Any]
 
     def __new__(cls, body: sp.Basic, index: sp.Symbol, condition: sp.Basic | bool = True) -> Over:
+        """Like sympy's own constructors: ``condition`` limits the values of ``index``."""
         return sp.Expr.__new__(cls, sp.sympify(body), index, sp.sympify(condition))
 
     @property
@@ -147,9 +156,11 @@ class Every(Over):
 class Mean(sp.Expr):
     """E(body | given) over the outcomes of the case."""
 
+    is_commutative = True
     head = r"\mathbb{E}"
 
     def __new__(cls, body: sp.Basic, given: sp.Basic | bool = True) -> Mean:
+        """Like sympy's own constructors: ``given`` is the event on which to condition."""
         return sp.Expr.__new__(cls, sp.sympify(body), sp.sympify(given))
 
     def _latex(self, printer: LatexPrinter) -> str:
@@ -183,10 +194,10 @@ def latex(formula: Claim) -> str:
     if not isinstance(formula, tuple):
         return str(_Page().doprint(formula))
     text = latex(formula[0])
-    for before, after in zip(formula[:-1], formula[1:], strict=True):
+    for before, after in pairwise(formula):
         if before.args[1] != after.args[0]:
             raise ValueError(f"no chain: {before} and {after} do not share a side")
-        text += latex(after)[len(latex(after.args[0])) :]
+        text += latex(after).removeprefix(latex(after.args[0]))
     return text
 
 
@@ -199,12 +210,26 @@ def _range(printer: LatexPrinter, index: sp.Symbol, condition: sp.Basic) -> str:
 
 class _Page(LatexPrinter):
     def _as_ordered_terms(self, expr: sp.Add, order: str | None = None) -> list[sp.Expr]:
-        return sorted(
-            expr.args, key=lambda term: (term.could_extract_minus_sign(), term.is_Symbol or term.is_number)
-        )
+        return sorted(expr.args, key=lambda term: (term.could_extract_minus_sign(), *_rank(term)))
 
-    def _print_Symbol(self, expr: sp.Symbol, style: str = "plain") -> str:
+    def _print_Mul(self, expr: sp.Mul) -> str:  # noqa: N802 (sympy's name)
+        tall = [factor for factor in expr.args if isinstance(factor, Over) or _is_fraction(self, factor)]
+        rest = sp.Mul(*(factor for factor in expr.args if factor not in tall))
+        if not expr.is_Mul or len(tall) != 1 or rest.has(Over):
+            return str(super()._print_Mul(expr))
+        front = "-" if rest == -1 else self.parenthesize(rest, PRECEDENCE["Mul"], strict=True)
+        return f"{front} {self.parenthesize(tall[0], PRECEDENCE['Mul'], strict=True)}"
+
+    def _print_Symbol(self, expr: sp.Symbol, style: str = "plain") -> str:  # noqa: N802 (sympy's name)
         return expr.name if "\\" in expr.name or "{" in expr.name else super()._print_Symbol(expr, style)
+
+
+def _rank(term: sp.Expr) -> tuple[bool, bool]:
+    return not term.has(sp.Function), bool(term.is_Symbol or term.is_number)
+
+
+def _is_fraction(printer: LatexPrinter, factor: sp.Expr) -> bool:
+    return isinstance(factor, sp.Function) and printer._print(factor).startswith(r"\frac")
 
 
 def evaluate(formula: sp.Basic, case: Case) -> Any:
@@ -216,7 +241,7 @@ def evaluate(formula: sp.Basic, case: Case) -> Any:
         ValueError: if a comparison of symbolic values is not decided by their assumptions.
     """
     if formula in case:
-        return case[formula]
+        return _exact(case[formula])
     if isinstance(formula, Over):
         body, index, condition = formula.args
         inner = [{**case, index: value} for value in case[index]]
@@ -234,7 +259,7 @@ def evaluate(formula: sp.Basic, case: Case) -> Any:
         return reduce(arithmetic.add if isinstance(formula, sp.Sum) else arithmetic.mul, values)
     if isinstance(formula, sp.Indexed):
         indices = tuple(evaluate(i, case) for i in formula.indices)
-        return case[formula.base][indices[0] if len(indices) == 1 else indices]
+        return _exact(case[formula.base][indices[0] if len(indices) == 1 else indices])
     if isinstance(formula, sp.Rational):
         return Fraction(formula.p, formula.q)
     if isinstance(formula, sp.logic.boolalg.BooleanAtom):
@@ -245,6 +270,8 @@ def evaluate(formula: sp.Basic, case: Case) -> Any:
         raise KeyError(f"the case gives {formula} no value")
     if isinstance(formula, sp.Mul):
         return _product(formula.args, case)
+    if isinstance(formula, sp.And):
+        return all(evaluate(fact, case) for fact in sorted(formula.args, key=sp.count_ops))  # the plain first
     compute = getattr(formula.func, "value", None) or _ARITHMETIC[formula.func]
     return compute(*(evaluate(arg, case) for arg in formula.args))
 
@@ -264,6 +291,10 @@ def sign(a: Any) -> Any:
     return sp.sign(a) if isinstance(a, sp.Basic) else (a > 0) - (a < 0)
 
 
+def _exact(value: Any) -> Any:
+    return Fraction(value) if type(value) is int else value  # Python would divide integers in floating point
+
+
 def _extreme(terms: list[Any], symbolic: Callable[..., Any], plain: Callable[..., Any]) -> Any:
     undecided = any(isinstance(term, sp.Basic) and term.free_symbols for term in terms)
     return symbolic(*terms) if undecided else plain(terms)
@@ -276,16 +307,11 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 def _product(factors: Iterable[sp.Basic], case: Case) -> Any:
-    """The product; beside a factor 0, such as the indicator of another event, an undecided one is idle."""
-    values, undecided = [], None
-    for factor in factors:
-        try:
-            values.append(evaluate(factor, case))
-        except ValueError as open_question:
-            undecided = open_question
-    if undecided and not any(np.ndim(value) == 0 and value == 0 for value in values):
-        raise undecided
-    return 0 if undecided else reduce(arithmetic.mul, values)
+    """The product; where an indicator is 0, nothing is asked of the other factors."""
+    switches, others = sift(factors, lambda factor: isinstance(factor, indicator), binary=True)
+    if not all(evaluate(switch, case) for switch in sorted(switches, key=sp.count_ops)):
+        return 0
+    return reduce(arithmetic.mul, (evaluate(factor, case) for factor in others), 1)
 
 
 def _at_most(a: Any, b: Any) -> bool:
@@ -330,7 +356,6 @@ _ARITHMETIC: dict[type, Callable[..., Any]] = {
     sp.Gt: lambda a, b: _below(b, a),
     sp.Eq: _equal,
     sp.Ne: lambda a, b: not _equal(a, b),
-    sp.And: lambda *facts: all(facts),
     sp.Or: lambda *facts: any(facts),
     sp.Not: lambda fact: not fact,
 }
@@ -348,7 +373,7 @@ class Statement:
         source: where the statement comes from ("paper, Theorem 3.1, equation (2)"; "this book").
         status: what the check amounts to.
         uses: labels of the statements that the proof rests on.
-        proof: the derivation, called with the claims by name; raises AssertionError where one does not follow.
+        proof: the derivation, called with the claims by name; an AssertionError where one fails.
         hypotheses, claims: the formulas, by the name under which the prose quotes them.
         cases: where hypotheses and claims are evaluated.
         without: for each hypothesis, a case that fails a claim without it, or why there is none.
@@ -380,14 +405,18 @@ class Statement:
 
         Raises:
             AssertionError: if a step or a claim fails, a bound is nowhere attained, a hypothesis is idle.
+            ValueError: if the text cannot be printed, as the relations of a chain share no side.
         """
+        assert self.text
+        if self.cases is not None:
+            self._try_cases(self.cases())
         self.proof(**self.claims)
-        if self.cases is None:
-            return
+
+    def _try_cases(self, cases: Iterable[Case]) -> None:
         witnesses = {name: make() for name, make in self.without.items() if not isinstance(make, str)}
         tight: set[tuple[str, int]] = set()
         tried = 0
-        for case in [*self.cases(), *witnesses.values()]:
+        for case in concatenated(witnesses.values(), cases):
             if not all(holds(formula, case) for formula in self.hypotheses.values()):
                 continue
             tried += 1
@@ -475,6 +504,26 @@ def statement(
 
 
 __all__ = [
-    "MACHINE_CHECKED", "OUTCOMES", "REGISTERED", "Case", "Every", "Kind", "Largest", "Least", "Mean", "Pr",
-    "Statement", "Status", "Total", "chain", "evaluate", "holds", "latex", "operator", "sides", "sign", "statement",
-]  # fmt: skip
+    "MACHINE_CHECKED",
+    "OUTCOMES",
+    "REGISTERED",
+    "Case",
+    "Every",
+    "Kind",
+    "Largest",
+    "Least",
+    "Mean",
+    "Pr",
+    "Statement",
+    "Status",
+    "Total",
+    "chain",
+    "evaluate",
+    "holds",
+    "indicator",
+    "latex",
+    "operator",
+    "sides",
+    "sign",
+    "statement",
+]

@@ -14,7 +14,7 @@ import numpy as np
 import sympy as sp
 
 from sparse_robust.proofs.linear.populations import BinaryExample, Example
-from sparse_robust.proofs.statement import OUTCOMES, Case, Every, Mean, Pr, operator, sign
+from sparse_robust.proofs.statement import OUTCOMES, Case, Every, Mean, Pr, indicator, operator, sign
 from sparse_robust.theory.laws import Binary, FiniteLaw, Multiclass, Vector, dot, l1, l2_squared, minus, ratio
 
 
@@ -41,7 +41,6 @@ LINF = operator("LInf", r"\lVert {0} \rVert_\infty", lambda v: max(map(abs, v)),
 
 QUOTIENT = operator("Quotient", r"\frac{{{0}}}{{{1}}}", _quotient, real=True)
 SGN = operator("Sgn", r"\mathrm{{sgn}}({0})", lambda v: array(map(sign, v)), real=True)
-indicator = operator("Indicator", "1_{{{0}}}", int, real=True, nonnegative=True)
 
 K, E = sp.symbols("k e", integer=True)
 C = sp.Symbol("c", integer=True, positive=True)

@@ -1,4 +1,4 @@
-"""The distributions on which the theorems about linear classifiers are tried: random ones, and the tight cases.
+"""The distributions on which theorems about linear classifiers are tried: random ones and tight cases.
 
 A bound that holds on random distributions may hold with room to spare; each population therefore contains the
 distributions on which equality is attained, those where points lie on a boundary, and the counterexamples

@@ -1,4 +1,4 @@
-"""Theorem 3.1 step by step: the two metrics of a binary linear classifier and the norms of its weights."""
+"""GZZC Theorem 3.1 step by step: two metrics of a binary linear classifier, and the norms of its weights."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from sparse_robust.proofs.linear.notation import (
     R_INF,
     RIGHT,
     SGN,
-    B,
+    X_FGS,
+    Y_HAT,
     A,
+    B,
     F,
     K,
     T,
     W,
     X,
-    X_FGS,
     Y,
-    Y_HAT,
     Z,
     array,
     at_mean,
@@ -85,7 +85,7 @@ EVERY_FINITE = "it holds for every finite distribution, and the cases are finite
 
 def population(seed: int) -> Iterator[Case]:
     """Random and tight distributions, as cases."""
-    for example in (*random_binary(seed, 20), *tight_binary()):
+    for example in (*tight_binary(), *random_binary(seed, 20)):
         yield binary_case(example)
 
 
@@ -338,7 +338,7 @@ def r2_identity(identity: tuple[sp.Eq, ...]) -> None:
 @statement(
     "prop-rinf-bound",
     kind="proposition",
-    title="The bound for $r_\infty$, with priors and bias",
+    title=r"The bound for $r_\infty$, with priors and bias",
     source="this book; with equal priors and accuracies " + PAPER + "Theorem 3.1",
     status="proved",
     uses=("lem-expectation", "lem-total-probability", "lem-markov", "prop-r2-identity"),
@@ -353,7 +353,8 @@ def rinf_bound(kappa: sp.Eq, bound: tuple[sp.Basic, ...]) -> None:
 
     $$<<bound>> .$$
     """
-    assert isinstance(bound[0], sp.Le) and bound[0].lhs == SURVIVORS[0].lhs
+    assert isinstance(bound[0], sp.Le)
+    assert bound[0].lhs == SURVIVORS[0].lhs
     survivors = SURVIVORS[1].rhs.body  # of class k, where k f > 0: Markov with a = eps ||w||_1 > 0
     per_class = linear(at_mean(by_markov(survivors)))
     assert sp.expand(per_class - linear(MEAN_MARGIN.body) / LEVEL) == 0
@@ -364,7 +365,7 @@ def rinf_bound(kappa: sp.Eq, bound: tuple[sp.Basic, ...]) -> None:
 
 def balanced_population() -> Iterator[Case]:
     """The same distributions, reweighted to equal priors and equal accuracies, without bias."""
-    for example in (*random_binary(35, 30), *tight_binary()):
+    for example in (*tight_binary(), *random_binary(35, 30)):
         model = Binary(example.model.w)
         right = {a.label for a in example.law.atoms if model.correct(a.label, a.x)}
         wrong = {a.label for a in example.law.atoms if not model.correct(a.label, a.x)}
@@ -415,6 +416,7 @@ def theorem_3_1(r_2: sp.Eq, r_inf: sp.Le) -> None:
     two_terms = MEAN_MARGIN.body.subs(fair)
     both = linear(Total(two_terms, K).written_out(BINARY))
     assert not both.has(B), "the bias cancels"
-    assert r_2.lhs == R_2 and r_inf.lhs == R_INF and isinstance(r_inf, sp.Le)
+    assert isinstance(r_inf, sp.Le)
+    assert (r_2.lhs, r_inf.lhs) == (R_2, R_INF)
     assert sp.expand(linear(r_2.rhs) - both / L2(W)) == 0
     assert sp.expand(linear(r_inf.rhs) - both / LEVEL) == 0

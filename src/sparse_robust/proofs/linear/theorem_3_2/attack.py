@@ -2,16 +2,106 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 
 import sympy as sp
 
-from sparse_robust.proofs.linear.notation import A, Z
-from sparse_robust.proofs.linear.theorem_3_1.paper import MARKOV
-from sparse_robust.proofs.statement import Mean, statement
-from sparse_robust.theory.laws import FiniteLaw, Multiclass, dot, l1, sign
+from sparse_robust.proofs.foundations.norms import SIGN_BRANCHES
+from sparse_robust.proofs.linear.notation import (
+    ACCURACY,
+    B_BAR,
+    B_OF,
+    EPS,
+    EQUAL_ACCURACY,
+    INNER,
+    L1,
+    L2,
+    MU,
+    QUOTIENT,
+    R_2,
+    R_INF,
+    R_STAR,
+    RIGHT,
+    SGN,
+    W_BAR,
+    W_OF,
+    X_WEAK,
+    Y_FGS,
+    Y_HAT,
+    Y_WEAK,
+    C,
+    E,
+    K,
+    T,
+    X,
+    Y,
+    array,
+    at_mean,
+    conditioned,
+    indicator,
+    linear,
+    multiclass_case,
+    plain,
+)
+from sparse_robust.proofs.linear.populations import (
+    WITHOUT_ONE,
+    WITHOUT_TWO,
+    Example,
+    random_multiclass,
+    tight_multiclass,
+)
+from sparse_robust.proofs.linear.theorem_3_1.paper import EVERY_FINITE, by_markov
+from sparse_robust.proofs.statement import (
+    OUTCOMES,
+    Case,
+    Every,
+    Mean,
+    Pr,
+    Total,
+    chain,
+    evaluate,
+    holds,
+    sides,
+    statement,
+)
+from sparse_robust.theory.laws import FiniteLaw, Multiclass, dot, l1, sign, vector
 
-from .paper import class_terms, printed, random_cases, sharper
+from .paper import (
+    BALANCED,
+    FAIR,
+    FINITE,
+    POINTWISE,
+    R2_HALF,
+    average_lead,
+    class_terms,
+    fair,
+    from_average,
+    least_of_means,
+    mixture,
+    nearest,
+    two_classes_case,
+    unequal_accuracies,
+    unequal_priors,
+)
+
+FGS_BEATS_WEAK = Every(Pr(sp.Eq(Y_FGS, K), RIGHT) <= Pr(sp.Eq(Y_WEAK, K), RIGHT), K, ACCURACY[K] > 0)
+"""(I), given y = yhat = k: in no class does FGS leave more survivors than the weak step."""
+NO_CORRECTION = sp.Eq(Pr(sp.And(sp.Ne(Y_HAT, Y), sp.Eq(Y_FGS, Y))), 0)
+"""(II): FGS turns no misclassification into the right class."""
+TWO_ASSUMPTIONS = sp.Le(R_INF, mixture(from_average(MU[K], L1, EPS)))
+OWN_RADIUS = indicator(sp.Eq(Y, Y_HAT)) * nearest(X, L1).xreplace({K: Y})
+OPTIMAL = chain(
+    R_STAR, sp.Eq, Pr(sp.And(sp.Eq(Y, Y_HAT), nearest(X, L1).xreplace({K: Y}) > EPS)),
+    sp.Le, mixture(nearest(MU[K], L1)) / EPS, sp.Le, mixture(from_average(MU[K], L1)) / EPS,
+)  # fmt: skip
+AREA = sp.Symbol(r"\int_0^\infty r_\infty^*(\epsilon)\,\mathrm{d}\epsilon", real=True)
+SOFTMAX, GRADIENT = sp.IndexedBase("p", positive=True), sp.Symbol(r"\nabla f", real=True)
+
+
+def unbiased(norm: type[sp.Function], scale: sp.Expr | int = 1) -> sp.Expr:
+    """A term of (6), which has no biases."""
+    return QUOTIENT(INNER(W_OF[K] - W_BAR, MU[K]), scale * norm(W_OF[K] - W_BAR))
 
 
 def survivors(law: FiniteLaw, model: Multiclass, eps: Fraction, *, weak: bool = False) -> list[Fraction]:
@@ -46,6 +136,44 @@ def optimal_r_inf(law: FiniteLaw, model: Multiclass, eps: Fraction) -> Fraction:
     return law.probability(survives)
 
 
+def weak_cost(k: sp.Expr = K) -> sp.Expr:
+    """What the weak step takes from the lead over the average."""
+    return EPS * L1(W_OF[k] - W_BAR)
+
+
+def attacked_population(seed: int) -> Iterator[Case]:
+    """Random and tight distributions at two radii, as they are and without the points that FGS corrects."""
+    for example in (WITHOUT_ONE, WITHOUT_TWO, *tight_multiclass(), *random_multiclass(seed, 12)):
+        for eps in (example.eps, example.eps / 10):
+            model = example.model
+            yield multiclass_case(Example(example.law, model, eps))
+            kept = [a for a in example.law.atoms if not _corrects(model, a.label, a.x, eps)]
+            if kept:
+                law = FiniteLaw.of((a.mass, a.label, a.x) for a in kept)
+                yield multiclass_case(Example(law, model, eps))
+
+
+def softmax_case(rows: list[list[int]], biases: list[int], y: int) -> Case:
+    """Softmax and gradient of the cross-entropy at x = 0, by differentiation."""
+    x = sp.symbols(f"x:{len(rows[0])}", real=True)
+    z = [
+        sum(sp.Mul(*pair) for pair in zip(row, x, strict=True)) + b
+        for row, b in zip(rows, biases, strict=True)
+    ]
+    loss = sp.log(sum(map(sp.exp, z))) - z[y]
+    origin = dict.fromkeys(x, 0)
+    return {
+        E: tuple(range(len(rows))),
+        K: tuple(range(len(rows))),
+        C: len(rows),
+        Y: y,
+        W_OF: {k: array(map(Fraction, row)) for k, row in enumerate(rows)},
+        W_BAR: array(Fraction(sum(column), len(rows)) for column in zip(*rows, strict=True)),
+        SOFTMAX: {k: (sp.exp(zk) / sum(map(sp.exp, z))).subs(origin) for k, zk in enumerate(z)},
+        GRADIENT: array(sp.diff(loss, xi).subs(origin) for xi in x),
+    }
+
+
 @statement(
     "prop-uniform-softmax",
     kind="proposition",
@@ -53,22 +181,22 @@ def optimal_r_inf(law: FiniteLaw, model: Multiclass, eps: Fraction) -> Fraction:
     source="this book",
     status="proved",
     uses=("prop-cross-entropy-gradient",),
+    hypotheses={"undecided": Every(sp.Eq(SOFTMAX[K], 1 / C), K)},
+    claims={
+        "gradient": sp.Eq(GRADIENT, -(W_OF[Y] - Total(SOFTMAX[K] * W_OF[K], K))),
+        "uniform": sp.Eq(GRADIENT, -(W_OF[Y] - W_BAR)),
+    },
+    cases=lambda: (softmax_case([[1, -2], [3, 0], [0, 5]], [0, 0, 0], y) for y in range(3)),
+    without={"undecided": lambda: softmax_case([[1, -2], [3, 0], [0, 5]], [1, 0, 0], 0)},
 )
-def uniform_softmax() -> None:
-    r"""The gradient of the cross-entropy at $x$ is $-(w_y - \sum_e p_e w_e)$, where $p$ is the softmax of the
-    scores. For $p_e = 1/c$ it is $-(w_y - \bar w)$, so that FGS steps along
-    $-\epsilon\,\mathrm{sgn}(w_y - \bar w)$. A single step of FGS is the weak step wherever all scores agree.
+def uniform_softmax(gradient: sp.Eq, uniform: sp.Eq) -> None:
+    r"""With the softmax $p$ of the scores the gradient of the cross-entropy is $<<gradient>>$. If
+    $<<undecided>>$, it is $<<uniform>>$, so that FGS steps along $-\epsilon\,\mathrm{sgn}(w_y - \bar w)$.
+    A single step of FGS is the weak step wherever all scores agree.
     """
-    c, e, y = (sp.Symbol(s, integer=True, positive=True) for s in ("c", "e", "y"))
-    w, p = sp.IndexedBase("w", real=True), sp.IndexedBase("p", positive=True)
-    gradient = -(w[y] - sp.Sum(p[e] * w[e], (e, 1, c)))
-    uniform = gradient.replace(lambda term: isinstance(term, sp.Indexed) and term.base == p, lambda _: 1 / c)
-    assert sp.simplify(uniform + w[y] - sp.Sum(w[e], (e, 1, c)) / c) == 0
-    for law, model, eps in random_cases(seed=70, count=10):
-        level = Multiclass(model.rows)
-        origin = tuple(Fraction(0) for _ in model.rows[0])  # all scores agree at 0 without biases
-        for k in law.labels:
-            assert level.attacked(k, origin, eps) == level.weakly_attacked(k, origin, eps)
+    level = gradient.rhs.replace(Total, lambda body, k, _: sp.Sum(body.subs(SOFTMAX[K], 1 / C), (k, 1, C)))
+    mean = sp.Sum(W_OF[K], (K, 1, C)) / C
+    assert sp.simplify(level.doit() - uniform.rhs.subs(W_BAR, mean)) == 0
 
 
 @statement(
@@ -78,98 +206,165 @@ def uniform_softmax() -> None:
     source="this book",
     status="proved",
     uses=("lem-averaging", "lem-fgs-margin"),
+    hypotheses={"survives": sp.Eq(Y_WEAK, K)},
+    claims={"step": sp.Eq(X_WEAK, X - EPS * SGN(W_OF[K] - W_BAR)), "score": average_lead(X) > weak_cost()},
+    cases=lambda: attacked_points(71),
+    without={"survives": lambda: next(c for c in attacked_points(71) if c[Y_WEAK] != c[K])},
 )
-def weak_survivors() -> None:
-    r"""If $x' = x - \epsilon\,\mathrm{sgn}(w_k - \bar w)$ is still in class $k$, then
-    $(w_k - \bar w)^T x + b_k - \bar b > \epsilon \lVert w_k - \bar w \rVert_1$.
-    """
-    c, e = (sp.Symbol(s, integer=True, positive=True) for s in ("c", "e"))
-    left = sp.IndexedBase("m", nonnegative=True)  # v_e.x' + beta_e, positive for e != k and 0 for e = k
-    assert (sp.Sum(left[e], (e, 1, c)) / c).is_nonnegative  # (w_k - wbar).x' + b_k - bbar, by averaging
-    count = 0
-    for law, model, eps in random_cases(seed=71):
-        for a in law.atoms:
-            v, beta = model.centred(a.label)
-            score, moved = dot(v, a.x) + beta, model.weakly_attacked(a.label, a.x, eps)
-            assert dot(v, moved) + beta == score - eps * l1(v)  # Hölder's equality case
-            if model.correct(a.label, moved):
-                count += 1
-                assert score > eps * l1(v)
-    assert count > 20  # the premise does occur
+def weak_survivors(step: sp.Eq, score: sp.Gt) -> None:
+    r"""If $x'$ with $<<step>>$ is still in class $k$, $<<survives>>$, then $<<score>>$."""
+    # at x' class k leads over every other by m_e > 0, so over the average by their mean (lem-averaging)
+    e = sp.Symbol("e", integer=True)
+    ahead = sp.IndexedBase("m", positive=True)
+    assert (sp.Sum(ahead[e], (e, 1, C)) / C).is_positive
+    # and the step takes eps ||w_k - wbar||_1 from that lead: a sum over coordinates, of which one is enough
+    x, b, b_bar, eps = sp.symbols("x b bbar epsilon", real=True)
+    for u in SIGN_BRANCHES:
+        one = {
+            K: 0,
+            W_OF: {0: array([u])},
+            W_BAR: array([0]),
+            B_OF: {0: b},
+            B_BAR: b_bar,
+            EPS: eps,
+            X: array([x]),
+        }
+        moved = {**one, X_WEAK: evaluate(step.rhs, one)}
+        assert holds(sp.Eq(average_lead(X_WEAK), score.lhs - score.rhs), moved)
+    assert isinstance(score, sp.Gt)
+
+
+def attacked_points(seed: int) -> Iterator[Case]:
+    """Every point, with its label as k, at radii that it survives and others."""
+    for case in attacked_population(seed):
+        for _, outcome in case[OUTCOMES]:
+            yield {**case, **outcome, K: outcome[Y]}
 
 
 @statement(
     "prop-rinf-two-assumptions",
     kind="proposition",
-    title="The $r_\\infty$ half of Theorem 3.2 under (I) and (II)",
+    title="The $r_\\infty$ half of GZZC Theorem 3.2 under (I) and (II)",
     source="this book; paper, Theorem 3.2, equation (6), right",
     status="proved",
-    uses=("lem-expectation", "lem-markov", "lem-weak-survivors"),
+    uses=("def-metrics", "lem-expectation", "lem-markov", "lem-averaging", "lem-weak-survivors"),
+    hypotheses={"one": FGS_BEATS_WEAK, "two": NO_CORRECTION, "radius": EPS > 0, "finite": FINITE},
+    claims={"bound": TWO_ASSUMPTIONS},
+    cases=lambda: attacked_population(72),
+    without={
+        "one": lambda: multiclass_case(WITHOUT_ONE),
+        "two": lambda: multiclass_case(WITHOUT_TWO),
+        "radius": lambda: two_classes_case((1, 0, [1]), (1, 1, [-1]), eps="-1/2"),
+        "finite": EVERY_FINITE,
+    },
 )
-def rinf_two_assumptions() -> None:
-    r"""Assume, for a given $\epsilon > 0$, (I) in the form that for each $k$, among the points with
-    $y = \hat y = k$, FGS leaves at most as many in class $k$ as the weak step
-    $-\epsilon\,\mathrm{sgn}(w_k - \bar w)$; and (II), that FGS corrects no misclassification. Then, for all
-    priors and with biases,
+def rinf_two_assumptions(bound: sp.Le) -> None:
+    r"""Let $\hat y(\check x)$ be the prediction after FGS, and $\hat y(x')$ that after the weak step
+    $x' = x - \epsilon\,\mathrm{sgn}(w_y - \bar w)$. Assume $<<radius>>$, $<<finite>>$ and
 
-    $$r_\infty \le \sum_k \pi_k t_k
-      \frac{(w_k - \bar w)^T \mu_k + b_k - \bar b}{\epsilon \lVert w_k - \bar w \rVert_1} .$$
+    - (I) in no class does FGS leave more of the correctly classified points than the weak step:
+      $<<one>>$;
+    - (II) FGS corrects no misclassification: $<<two>>$.
+
+    Then for all priors and accuracies, with biases, $$<<bound>> .$$
     """
-    mean, level = sp.symbols("M a", positive=True)
-    assert MARKOV[-1].rhs.subs({Mean(Z): mean, A: level}) == mean / level  # with a = eps ||w_k - wbar||_1
-    count = 0
-    for law, model, eps in random_cases(seed=72, count=25):
-        for radius in (eps, eps / 10):
-            kept = law.given(lambda y, x: not _corrects(model, y, x, radius))  # noqa: B023 (used at once)
-            assert corrected(kept, model, radius) == 0
-            if assumption_one(kept, model, radius):
-                count += model.r_inf(kept, radius) > 0
-                terms = zip(class_terms(kept, model), survivors(kept, model, radius), strict=True)
-                assert model.r_inf(kept, radius) == sum((mass * p for (_, mass, _), p in terms), Fraction(0))
-                assert model.r_inf(kept, radius) <= printed(kept, model, "1")[1] / radius
-    assert count > 20  # the premises do occur, with survivors
+    survives = indicator(sp.Eq(Y_FGS, Y))  # r_inf is its mean
+    corrected_now = indicator(sp.And(sp.Ne(Y_HAT, Y), sp.Eq(Y_FGS, Y)))  # whose mean is 0 by (II)
+    split = sp.Eq(survives, indicator(sp.Eq(Y, Y_HAT)) * survives + corrected_now)
+    assert all(holds(split, {Y: 0, Y_HAT: before, Y_FGS: after}) for before in (0, 1) for after in (0, 1))
+    assert sp.Eq(Pr(corrected_now.args[0]), 0) == NO_CORRECTION
+    fgs = conditioned(indicator(RIGHT) * indicator(sp.Eq(Y_FGS, K)))  # class by class
+    weak = fgs.subs(*FGS_BEATS_WEAK.body.args)  # no fewer, by (I)
+    leading = weak.subs(sp.Eq(Y_WEAK, K), average_lead(X) > weak_cost())  # lem-weak-survivors
+    markov = at_mean(by_markov(leading))  # given y = yhat = k the lead over the average is positive
+    assert linear(markov) == linear(plain(bound.rhs.body))
+    assert isinstance(bound, sp.Le)
+    assert bound.lhs == R_INF
+
+
+def fair_population(seed: int) -> Iterator[Case]:
+    """The same, with equal priors and accuracies and no biases, at two radii."""
+    for example in (WITHOUT_ONE, WITHOUT_TWO, *tight_multiclass(), *random_multiclass(seed, 20)):
+        for eps in (example.eps, example.eps / 10):
+            model = Multiclass(example.model.rows)
+            kept = [a for a in example.law.atoms if not _corrects(model, a.label, a.x, eps)]
+            for atoms in (example.law.atoms, kept):
+                law = FiniteLaw.of((a.mass, a.label, a.x) for a in atoms)
+                if (balanced := fair(Example(law, model, eps), Fraction(4, 5))) is not None:
+                    yield multiclass_case(balanced)
+
+
+def biased_case() -> Case:
+    """Three classes on a line with biases, where r_2 = 1 and the bound without them is 2/3."""
+    model = Multiclass(tuple(vector([w]) for w in (-1, 0, 2)), vector((3, 2, -3)))
+    law = FiniteLaw.of([(1, k, [x]) for k, x in enumerate((0, 2, 4))])
+    return multiclass_case(Example(law, model, Fraction(1, 100)))
 
 
 @statement(
     "thm-3-2",
     kind="theorem",
-    title="The paper's Theorem 3.2: the sparsity and robustness of multi-class linear classifiers",
+    title="GZZC Theorem 3.2: the sparsity and robustness of multi-class linear classifiers",
     source="paper, Theorem 3.2, equation (6)",
     status="proved",
     uses=("cor-3-2-r2", "prop-rinf-two-assumptions"),
+    hypotheses={
+        "balanced": BALANCED,
+        "accuracy": EQUAL_ACCURACY,
+        "one": FGS_BEATS_WEAK,
+        "two": NO_CORRECTION,
+        "unbiased": Every(sp.Eq(B_OF[K], 0), K),
+        "some": T > 0,
+        "radius": EPS > 0,
+        "finite": FINITE,
+    },
+    claims={
+        "r_2": sp.Le(R_2, T / C * Total(unbiased(L2), K)),
+        "r_inf": sp.Le(R_INF, T / C * Total(unbiased(L1, EPS), K)),
+    },
+    cases=lambda: fair_population(73),
+    without={
+        "balanced": unequal_priors,
+        "accuracy": unequal_accuracies,
+        "one": lambda: multiclass_case(WITHOUT_ONE),
+        "two": lambda: multiclass_case(WITHOUT_TWO),
+        "unbiased": biased_case,
+        "some": lambda: two_classes_case((1, 0, [-1]), (1, 1, [1]), eps="1/2"),
+        "radius": lambda: two_classes_case((1, 0, [1]), (1, 1, [-1]), eps="-1/2"),
+        "finite": EVERY_FINITE,
+    },
 )
-def theorem_3_2() -> None:
-    r"""Suppose that $P_y(k) = 1/c$ for $k \in \{1, \dots, c\}$, and an obtained linear classifier
-    achieves the same expected accuracy $t$ on different classes, then we have
+def theorem_3_2(r_2: sp.Le, r_inf: sp.Le) -> None:
+    r"""Suppose that $P_y(k) = \pi_k$ with $<<balanced>>$, and an obtained linear classifier achieves the same
+    expected accuracy on different classes, $<<accuracy>>$, then we have
 
-    $$r_2 \le \frac tc \sum_{k=1}^c \frac{(w_k - \bar w)^T \mu_k}{\lVert w_k - \bar w \rVert_2}
-      \qquad\text{and}\qquad
-      r_\infty \le \frac tc \sum_{k=1}^c
-      \frac{(w_k - \bar w)^T \mu_k}{\epsilon \lVert w_k - \bar w \rVert_1}$$
+    $$<<r_2>> \qquad\text{and}\qquad <<r_inf>>$$
 
     under two additional assumptions: (I) FGS achieves higher per-class success rates than a weaker
-    perturbation like $-\epsilon \cdot \mathrm{sgn}(w_y - \bar w)$, (II) the FGS perturbation does not correct
-    misclassifications. (Without bias, and with (I) read among the points of each class that are
-    classified correctly.)
+    perturbation like $-\epsilon \cdot \mathrm{sgn}(w_y - \bar w)$, $<<one>>$; (II) the FGS perturbation does
+    not correct misclassifications, $<<two>>$.
+
+    (As the paper means it and we read it: $<<unbiased>>$, $<<some>>$, $<<radius>>$, $<<finite>>$, and (I)
+    among the points of each class that are classified correctly.)
     """
-    count = 0
-    for law, with_bias, eps in random_cases(seed=73, count=40):
-        model = Multiclass(with_bias.rows)
-        kept = [a for a in law.atoms if not _corrects(model, a.label, a.x, eps)]
-        right = {a.label for a in kept if model.correct(a.label, a.x)}
-        wrong = {a.label for a in kept if not model.correct(a.label, a.x)}
-        if right != set(law.labels):
-            continue
-        t = Fraction(4, 5) if wrong == right else Fraction(1)
-        fair = FiniteLaw.of((a.mass, a.label, a.x) for a in kept).balanced(model.correct, t)
-        if assumption_one(fair, model, eps):
-            count += 1
-            bound = Fraction(0)
-            for k, _, given in class_terms(fair, model):
-                v, _ = model.centred(k)
-                bound += t / len(model.rows) * dot(v, given.mean()) / (eps * l1(v))
-            assert model.r_inf(fair, eps) <= bound
-    assert count > 10
+    for claim, general in ((r_2, R2_HALF[1].rhs), (r_inf, Total(TWO_ASSUMPTIONS.rhs.body.subs(FAIR), K))):
+        assert isinstance(claim, sp.Le)
+        body = general.replace(Total, lambda term, index, _: term)  # one term, with its factor t / c
+        stated = claim.rhs.replace(Total, lambda term, index, _: term)
+        assert linear(plain(stated)) == linear(plain(body).subs({B_OF[K]: 0, B_BAR: 0}))
+    assert (r_2.lhs, r_inf.lhs) == (R2_HALF[0].lhs, TWO_ASSUMPTIONS.lhs)
+
+
+def optimal_population(seed: int) -> Iterator[Case]:
+    """Random and tight distributions at two radii, with the accuracy under the best attack and its area."""
+    for example in (WITHOUT_ONE, WITHOUT_TWO, *tight_multiclass(), *random_multiclass(seed, 12)):
+        for eps in (example.eps, example.eps / 8):
+            law, model = example.law, example.model
+            yield {
+                **multiclass_case(Example(law, model, eps)),
+                R_STAR: optimal_r_inf(law, model, eps),
+                AREA: optimal_area(law, model),
+            }
 
 
 @statement(
@@ -178,39 +373,55 @@ def theorem_3_2() -> None:
     title="Under the optimal attack neither (I) nor (II) is needed",
     source="this book",
     status="proved",
-    uses=("lem-expectation", "lem-markov", "prop-distance-classes", "thm-3-2-plus"),
-)
-def rinf_optimal() -> None:
+    uses=("lem-expectation", "lem-markov", "prop-distance-classes", "prop-pointwise-margin"),
+    hypotheses={"radius": EPS > 0, "finite": FINITE},
+    claims={"bounds": OPTIMAL, "area": sp.Eq(AREA, Mean(OWN_RADIUS))},
+    cases=lambda: optimal_population(74),
+    without={
+        "radius": lambda: {
+            **two_classes_case((1, 0, [1]), (1, 1, [-1]), eps="-1/2"), R_STAR: Fraction(1), AREA: Fraction(1)
+        },
+        "finite": EVERY_FINITE,
+    },
+)  # fmt: skip
+def rinf_optimal(bounds: tuple[sp.Basic, ...], area: sp.Eq) -> None:
     r"""Let $r_\infty^*$ be the accuracy when each example meets the worst perturbation with
-    $\lVert \Delta \rVert_\infty \le \epsilon$. For every law, all priors and accuracies, and with biases,
+    $\lVert \Delta \rVert_\infty \le \epsilon$. If $<<radius>>$ and $<<finite>>$, then for all priors and
+    accuracies, with biases,
 
-    $$r_\infty^* = \Pr\Bigl(y = \hat y,\;
-        \min_{e \ne y} \frac{v_e^T x + \beta_e}{\lVert v_e \rVert_1} > \epsilon\Bigr)
-      \le \frac1\epsilon \sum_k \pi_k t_k \min_{e \ne k} \frac{v_e^T \mu_k + \beta_e}{\lVert v_e \rVert_1},$$
+    $$<<bounds>> ;$$
 
-    which is at most the right half of (6), and
-    $\int_0^\infty r_\infty^*(\epsilon)\,\mathrm{d}\epsilon
-     = \mathbb{E}\bigl(1_{y = \hat y} \min_{e \ne y} (v_e^T x + \beta_e) / \lVert v_e \rVert_1\bigr)$.
+    the last is the right half of (6). Moreover, $$<<area>> .$$
     """
+    _, survival, sharp, printed = sides(bounds)
+    # no rival is reached iff each lead exceeds its largest drop, eps ||v_e||_1 (prop-distance-classes)
     eps, score, norm = sp.symbols("epsilon S N", positive=True)
-    # one rival can be reached iff its score, less the largest drop eps ||v_e||_1, is not positive
     assert sp.solve(score - eps * norm, eps) == [score / norm]
-    for law, model, radius in random_cases(seed=74):
-        radii = {
-            a: min((dot(v, a.x) + beta) / l1(v) for v, beta in model.rivals(a.label))
-            for a in law.atoms
-            if model.correct(a.label, a.x)
-        }
-        area = sum((a.mass * r for a, r in radii.items()), Fraction(0))
-        left, swept = Fraction(0), Fraction(0)
-        for jump in sorted(set(radii.values())):
-            swept, left = swept + (jump - left) * optimal_r_inf(law, model, left), jump
-        assert swept == area
-        for size in (radius, radius / 8):
-            exact = optimal_r_inf(law, model, size)
-            assert exact == sum((a.mass for a, r in radii.items() if r > size), Fraction(0))
-            assert exact <= sharper(law, model, "1")[1] / size
-            assert sharper(law, model, "1")[0] <= printed(law, model, "1")[1]
+    radius = nearest(X, L1)
+    assert survival == Pr(sp.And(sp.Eq(Y, Y_HAT), (radius > EPS).xreplace({K: Y})))
+    by_class = conditioned(indicator(RIGHT) * indicator(radius > EPS))
+    smaller = least_of_means(by_markov(by_class))
+    assert linear(smaller) == linear(plain(sharp * Total(1, K)).replace(Total, lambda body, k, _: body))
+    assert [type(relation) for relation in bounds] == [sp.Eq, sp.Le, sp.Le]
+    outer = [side.replace(L2, L1).subs(X, MU[K]) for side in (sides(POINTWISE)[0], sides(POINTWISE)[2])]
+    assert [total * EPS for total in (sharp, printed)] == [mixture(side) for side in outer]
+    # the area: an example of radius r survives on [0, r)
+    r, at = sp.Symbol("r", positive=True), sp.Symbol("s", nonnegative=True)
+    assert sp.integrate(sp.Piecewise((1, at < r), (0, True)), (at, 0, sp.oo)) == r
+    assert area.rhs == Mean(OWN_RADIUS)
+
+
+def optimal_area(law: FiniteLaw, model: Multiclass) -> Fraction:
+    """The area under eps -> r_inf*(eps), summed exactly over the steps of the curve."""
+    right = [a for a in law.atoms if model.correct(a.label, a.x)]
+    jumps = sorted(
+        {min((dot(v, a.x) + beta) / l1(v) for v, beta in model.rivals(a.label) if any(v)) for a in right}
+    )
+    swept = left = Fraction(0)
+    for jump in jumps:
+        swept, left = swept + (jump - left) * optimal_r_inf(law, model, left), jump
+    assert optimal_r_inf(law, model, left) == 0, "the curve has not reached zero"
+    return swept
 
 
 def _corrects(model: Multiclass, y: int, x: tuple[Fraction, ...], eps: Fraction) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 
+from sparse_robust.proofs.linear.populations import UNCONDITIONAL_ONE, WITHOUT_ONE, WITHOUT_TWO, Example
 from sparse_robust.proofs.statement import statement
-from sparse_robust.theory.laws import FiniteLaw, Multiclass, vector
+from sparse_robust.theory.laws import FiniteLaw
 
 from .attack import assumption_one, corrected, survivors
 from .paper import class_terms, printed
@@ -14,65 +14,23 @@ from .paper import class_terms, printed
 THIRD, SIXTH = Fraction(1, 3), Fraction(1, 6)
 
 
-@dataclass(frozen=True)
-class Example:
-    """A classifier on the plane, a law with equal priors and equal accuracies, and a radius."""
-
-    model: Multiclass
-    law: FiniteLaw
-    eps: Fraction
-
-    @property
-    def bound(self) -> Fraction:
-        """The right half of (6)."""
-        low, high = printed(self.law, self.model, "1")
-        assert low == high
-        return low / self.eps
-
-    @property
-    def r_inf(self) -> Fraction:
-        """The accuracy under FGS."""
-        return self.model.r_inf(self.law, self.eps)
-
-    def accuracies(self) -> list[Fraction]:
-        """Pr(yhat = k | y = k), after checking that the priors are equal."""
-        c = len(self.model.rows)
-        assert all(sum(a.mass for a in self.law.atoms if a.label == k) == Fraction(1, c) for k in range(c))
-        return [c * mass for _, mass, _ in class_terms(self.law, self.model)]
+def bound(example: Example) -> Fraction:
+    """The right half of (6)."""
+    low, high = printed(example.law, example.model, "1")
+    assert low == high
+    return low / example.eps
 
 
-def columns(*rows: tuple[object, ...], scale: Fraction = Fraction(1)) -> Multiclass:
-    """The classifier whose weight matrix has these rows, as the paper writes W (column k is w_k)."""
-    return Multiclass(tuple(tuple(scale * v for v in vector(column)) for column in zip(*rows, strict=True)))
+def r_inf(example: Example) -> Fraction:
+    """The accuracy under FGS."""
+    return example.model.r_inf(example.law, example.eps)
 
 
-WITHOUT_ONE = Example(
-    columns((0, -2, 1), (0, 1, -10)),
-    FiniteLaw.of([(1, 0, (6, 2)), (1, 1, ("-1/10", "1/10")), (1, 2, (0, "-1/10"))]),
-    Fraction(3),
-)
-WITHOUT_TWO = Example(
-    columns((0, -3, 0), (0, 4, -100), scale=Fraction(1, 600)),
-    FiniteLaw.of(
-        [
-            *((1, 0, x) for x in ((7, 6), ("1/100", "1/200"))),
-            *((1, 1, x) for x in (("-1/100", "1/100"), ("1/100", "1/200"))),
-            *((1, 2, x) for x in ((0, "-1/100"), (5, 5))),
-        ]
-    ),
-    Fraction(5),
-)
-UNCONDITIONAL_ONE = Example(
-    columns((-3, -4, 3), (-4, -4, 1)),
-    FiniteLaw.of(
-        [
-            *((1, 0, x) for x in (("3/2", "-5/2"), ("-1/2", -4))),
-            *((1, 1, x) for x in (("-1/100", 0), (-4, 6))),
-            *((1, 2, x) for x in ((0, "1/100"), (-6, -6))),
-        ]
-    ),
-    Fraction(1),
-)
+def accuracies(example: Example) -> list[Fraction]:
+    """Pr(yhat = k | y = k), after checking that the priors are equal."""
+    c, law = len(example.model.rows), example.law
+    assert all(sum(a.mass for a in law.atoms if a.label == k) == Fraction(1, c) for k in range(c))
+    return [c * mass for _, mass, _ in class_terms(law, example.model)]
 
 
 @statement(
@@ -92,13 +50,13 @@ def without_one() -> None:
     $$r_\infty = \frac13 > \frac{323}{1125} = \text{right half of (6)}.$$
     """
     example = WITHOUT_ONE
-    assert example.accuracies() == [1, 1, 1]
+    assert accuracies(example) == [1, 1, 1]
     assert corrected(example.law, example.model, example.eps) == 0
     assert survivors(example.law, example.model, example.eps) == [1, 0, 0]
     assert survivors(example.law, example.model, example.eps, weak=True) == [0, 0, 0]
     assert not assumption_one(example.law, example.model, example.eps)
-    assert example.r_inf == THIRD
-    assert example.bound == Fraction(323, 1125) < example.r_inf
+    assert r_inf(example) == THIRD
+    assert bound(example) == Fraction(323, 1125) < r_inf(example)
 
 
 @statement(
@@ -117,11 +75,11 @@ def without_two() -> None:
     $$r_\infty = \frac16 > \frac{949}{1138500} = \text{right half of (6)}.$$
     """
     example = WITHOUT_TWO
-    assert example.accuracies() == [Fraction(1, 2)] * 3
+    assert accuracies(example) == [Fraction(1, 2)] * 3
     assert assumption_one(example.law, example.model, example.eps)
     assert corrected(example.law, example.model, example.eps) == SIXTH
-    assert example.r_inf == SIXTH
-    assert example.bound == Fraction(949, 1138500) < example.r_inf
+    assert r_inf(example) == SIXTH
+    assert bound(example) == Fraction(949, 1138500) < r_inf(example)
 
 
 @statement(
@@ -144,7 +102,7 @@ def unconditional_one() -> None:
     """
     example = UNCONDITIONAL_ONE
     model, law, eps = example.model, example.law, example.eps
-    assert example.accuracies() == [Fraction(1, 2)] * 3
+    assert accuracies(example) == [Fraction(1, 2)] * 3
     assert corrected(law, model, eps) == 0
     for k in law.labels:
         in_class = FiniteLaw.of((a.mass, k, a.x) for a in law.atoms if a.label == k)
@@ -152,5 +110,5 @@ def unconditional_one() -> None:
         weak = in_class.probability(lambda y, x: model.correct(y, model.weakly_attacked(y, x, eps)))
         assert fgs == weak
     assert not assumption_one(law, model, eps)
-    assert example.r_inf == SIXTH
-    assert example.bound == Fraction(636, 7475) < example.r_inf
+    assert r_inf(example) == SIXTH
+    assert bound(example) == Fraction(636, 7475) < r_inf(example)
