@@ -143,7 +143,7 @@ def _curves(curves: pd.DataFrame) -> tuple[Figure, list[Axes]]:
     return figure, list(axes[0])
 
 
-STATUS_MARKERS = dict(zip(graph.LOOKS, "osD^vX", strict=True))
+STATUS_MARKERS = dict(zip(graph.LOOKS, "oPsD^vX", strict=True))
 """One shape for each status of a statement."""
 
 

@@ -1,4 +1,4 @@
-"""How an expectation over random masks changes with the sparsity: Russo's formula, and ablations of weights."""
+"""What single weights do to a function of the masks: ablations, and the terms of Russo's formula."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .mask_enumeration import Masks, Shape, all_masks
+from .mask_enumeration import Masks, Shape
 
 Place = tuple[int, tuple[int, int]]
 """A weight: its layer, counted from 0, and its place in the matrix."""
@@ -36,22 +36,6 @@ def probability(masks: Masks, alphas: Sequence[Any]) -> Any:
     return value
 
 
-def pivotal_sum(shapes: Sequence[Shape], value: Callable[[Masks], Any], alphas: Sequence[Any]) -> Any:
-    """sum_w E[value(w masked) - value(w kept)], by enumeration: d/d alpha E value where all alphas are alpha.
-
-    Reference: `thm-russo`.
-    """
-    table = {_key(masks): value(masks) for masks in all_masks(shapes)}
-    total: Any = 0
-    for masks in all_masks(shapes):
-        gain = sum(
-            table[_key(with_bit(masks, place, False))] - table[_key(with_bit(masks, place, True))]
-            for place in places(shapes)
-        )
-        total = total + probability(masks, alphas) * gain
-    return total
-
-
 def ablations(shapes: Sequence[Shape], value: Callable[[Masks], Any]) -> dict[Place, Any]:
     """value(all but w) - value(all) for every weight w; their sum is d/d alpha E value at alpha = 0."""
     everything: Masks = tuple(np.ones(shape, dtype=bool) for shape in shapes)
@@ -59,8 +43,4 @@ def ablations(shapes: Sequence[Shape], value: Callable[[Masks], Any]) -> dict[Pl
     return {place: value(with_bit(everything, place, False)) - whole for place in places(shapes)}
 
 
-def _key(masks: Masks) -> bytes:
-    return b"".join(mask.tobytes() for mask in masks)
-
-
-__all__ = ["Place", "ablations", "pivotal_sum", "places", "probability", "with_bit"]
+__all__ = ["Place", "ablations", "places", "probability", "with_bit"]

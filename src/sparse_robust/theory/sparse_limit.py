@@ -72,12 +72,14 @@ def lone_path_sum(net: ReluNet, ball: Ball | None = None) -> Any:
 
 
 def nothing_else(net: ReluNet, keeps: Sequence[Any]) -> Any:
-    """Q = prod_j (1 - k_j)^(N_j - 1): the probability that nothing but a path is kept, given that the path is."""
+    """prod_j (1 - k_j)^(N_j - 1): the probability that nothing but a path is kept, given that it is."""
     return math.prod((1 - k) ** (w.size - 1) for k, w in zip(keeps, net.weights, strict=True))
 
 
 def sparse_enclosure(net: ReluNet, keeps: Sequence[Any], ball: Ball | None = None) -> tuple[Any, Any]:
-    """What E L_q lies between, for every q: prod_j k_j times Q sum_P L_q(P), and that plus (1 - Q) PN.
+    """prod_j k_j times theta sum_P L_q(P), and times that plus (1 - theta) PN: E L_q lies between.
+
+    theta is `nothing_else`; the ends do not depend on q.
 
     Args:
         net: the unmasked network.

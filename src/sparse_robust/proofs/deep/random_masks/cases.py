@@ -132,7 +132,7 @@ def random_cases() -> list[tuple[AllMasks, list[list[Fraction]]]]:
 
 @cache
 def tight_cases() -> list[tuple[AllMasks, list[list[Fraction]]]]:
-    """Networks on which bounds are attained: all weights one, and one unit behind each other; with sparsities."""
+    """Networks with all weights one, on which bounds are attained; with sparsities."""
     dense, half, mixed = Fraction(0), Fraction(1, 2), Fraction(1, 3)
     return [
         (AllMasks(ONES), [[dense, dense], [half, half], [half, mixed]]),

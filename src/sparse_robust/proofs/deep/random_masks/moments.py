@@ -8,7 +8,7 @@ from functools import partial
 
 import sympy as sp
 
-from sparse_robust.proofs.statement import Every, chain, statement
+from sparse_robust.proofs.statement import chain, statement
 from sparse_robust.theory.lipschitz import lipschitz_power
 from sparse_robust.theory.mask_bounds import (
     gradient_second_moment,
@@ -70,9 +70,7 @@ def mean_of_pair(alpha: sp.Expr, same: bool) -> sp.Expr:
     uses=("lem-expectation", "lem-regions", "lem-all-paths", "cor-both-norms"),
     claims={
         "mean": sp.Eq(MEAN_PATH_NORM, KEPT * PATH_NORM),
-        "bound": chain(
-            MEAN_L[2], sp.Le, MEAN_L[1], sp.Le, KEPT * PATH_NORM, sp.Le, CONSTANT[1] * KEPT
-        ),
+        "bound": chain(MEAN_L[2], sp.Le, MEAN_L[1], sp.Le, KEPT * PATH_NORM, sp.Le, CONSTANT[1] * KEPT),
     },
     cases=mask_cases,
 )
@@ -92,7 +90,8 @@ def theorem_b(mean: sp.Eq, bound: tuple[sp.Le, ...]) -> None:
     terms = sp.Sum(entry[u] * mean_of_bit(alpha) * below[u], (u, 1, size))
     factor = KEPT.function.subs(ALPHA_OF[J], alpha)
     assert sp.simplify(terms - factor * sp.Sum(entry[u] * below[u], (u, 1, size))) == 0
-    assert mean.rhs == KEPT * PATH_NORM and bound[1].rhs == mean.rhs
+    assert mean.rhs == KEPT * PATH_NORM
+    assert bound[1].rhs == mean.rhs
 
 
 SECOND_BOUND = sp.sqrt(TRACE(MOMENT[0]) * (1 - ETA_STAR))
@@ -115,26 +114,20 @@ SECOND_BOUND = sp.sqrt(TRACE(MOMENT[0]) * (1 - ETA_STAR))
     ),
     claims={
         "last": sp.Eq(MOMENT[DEPTH - 1], OUTER(READOUT)),
-        "recursion": Every(
-            sp.Eq(
-                MOMENT[J - 1],
-                (1 - ALPHA_OF[J]) ** 2 * SANDWICH(WEIGHT[J], MOMENT[J])
-                + ALPHA_OF[J] * (1 - ALPHA_OF[J]) * DIAGONAL(WEIGHT[J], MOMENT[J]),
-            ),
-            J,
+        "recursion": sp.Eq(
+            MOMENT[J - 1],
+            (1 - ALPHA_OF[J]) ** 2 * SANDWICH(WEIGHT[J], MOMENT[J])
+            + ALPHA_OF[J] * (1 - ALPHA_OF[J]) * DIAGONAL(WEIGHT[J], MOMENT[J]),
         ),
         "exact": sp.Eq(MOMENT[0], MEAN_OUTER),
-        "bound": chain(
-            MEAN_L[2], sp.Le, SECOND_BOUND, sp.Le, CONSTANT[2] * sp.sqrt((1 - ETA_STAR) * KEPT)
-        ),
+        "bound": chain(MEAN_L[2], sp.Le, SECOND_BOUND, sp.Le, CONSTANT[2] * sp.sqrt((1 - ETA_STAR) * KEPT)),
         "variance": sp.Eq(VARIANCE, TOTAL(MOMENT[0]) - (KEPT * PATH_NORM) ** 2),
     },
     cases=mask_cases,
 )
-def theorem_c(
-    last: sp.Eq, recursion: Every, exact: sp.Eq, bound: tuple[sp.Le, ...], variance: sp.Eq
-) -> None:
-    r"""In the setting of {prf:ref}`thm-a-recursion` let $<<last>>$ and, squaring entries,
+def theorem_c(last: sp.Eq, recursion: sp.Eq, exact: sp.Eq, bound: tuple[sp.Le, ...], variance: sp.Eq) -> None:
+    r"""In the setting of {prf:ref}`thm-a-recursion` let $<<last>>$ and, squaring entries, for
+    $j = d - 1, \dots, 1$
 
     $$<<recursion>> .$$
 
@@ -153,13 +146,13 @@ def theorem_c(
     # so the mean of sum_v sum_v' w[u, v] w[u', v'] M M' S[v, v'] is (1 - alpha)^2 (|W| S |W|^T)[u, u'], and
     # where u = u' the terms v = v' add alpha (1 - alpha) w[u, v]^2 S[v, v]
     sandwich, diagonal = SANDWICH(WEIGHT[J], MOMENT[J]), DIAGONAL(WEIGHT[J], MOMENT[J])
-    printed = sp.expand(recursion.body.rhs.subs(ALPHA_OF[J], alpha))
+    printed = sp.expand(recursion.rhs.subs(ALPHA_OF[J], alpha))
     assert sp.expand(printed - other * sandwich - (same - other) * diagonal) == 0
     # tr S_0 = E ||v||_2^2 is at most E(prod ||W'_j * M_j||_F^2) ||c||_2^2 = prod (1 - alpha_j) c_2^2, the
     # layers being independent; the first inequality is that of lem-second-moment with Pr(L > 0) <= 1 - eta*
-    assert bound[0].rhs**2 == TRACE(MOMENT[0]) * (1 - ETA_STAR)
+    assert bound[0].rhs ** 2 == TRACE(MOMENT[0]) * (1 - ETA_STAR)
     c, kept = sp.symbols("c kept", nonnegative=True)
-    squared = (bound[1].rhs**2).subs({CONSTANT[2]: c, KEPT: kept})
+    squared = (bound[1].rhs ** 2).subs({CONSTANT[2]: c, KEPT: kept})
     assert sp.expand(squared - c**2 * kept * (1 - ETA_STAR)) == 0
     for case, grid in random_cases():
         for alphas in grid:  # the functions that the chapters call are the exact values

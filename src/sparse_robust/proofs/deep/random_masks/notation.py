@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
-from sparse_robust.proofs.statement import Case, Total, operator
+from sparse_robust.proofs.statement import Case, operator
 from sparse_robust.theory.mask_bounds import all_paths, norm_product_power, path_norm
 from sparse_robust.theory.mask_enumeration import expectation, kept_sums, mask_shapes
-from sparse_robust.theory.masks import eta, eta_star, xi
+from sparse_robust.theory.masks import eta, xi
 from sparse_robust.theory.networks import Array, ReluNet
 
 from .cases import AllMasks, random_cases, tight_cases
@@ -53,13 +54,6 @@ TRACE = operator("Trace", r"\mathrm{{tr}}\, {0}", np.trace)
 TOTAL = operator("AllEntries", "1^T {0}\\, 1", lambda s: s.sum())
 
 
-class RealTotal(Total):
-    """A sum of real numbers, so that sympy lets it stand in an inequality."""
-
-    is_commutative = True
-    is_real = True
-
-
 def _diagonal(entries: Array) -> Array:
     matrix = np.full((len(entries), len(entries)), Fraction(0), dtype=object)
     np.fill_diagonal(matrix, entries)
@@ -83,17 +77,19 @@ def second_moments_by_enumeration(net: ReluNet, alphas: list[Fraction]) -> dict[
     moments = {depth - 1: np.outer(abs(net.readout), abs(net.readout))}
     for j in range(depth - 1):
         upper = ReluNet(net.weights[j:], net.readout)
-        moments[j] = mean_over(upper, alphas[j:], lambda masked: np.outer(all_paths(masked), all_paths(masked)))
+        moments[j] = mean_over(
+            upper, alphas[j:], lambda masked: np.outer(all_paths(masked), all_paths(masked))
+        )
     return moments
 
 
-def mask_case(case: AllMasks, alphas: list[Fraction], q: int) -> Case:
-    """What Theorems A to C speak of, for a network under all its masks."""
+def mask_case(case: AllMasks, alphas: list[Fraction], q: int, j: int) -> Case:
+    """What Theorems A to C speak of, for a network under all its masks; j is the layer of a recursion."""
     net, mean = case.net, case.mean(alphas)
     depth = len(net.widths)
     moments = second_moments_by_enumeration(net, alphas)
     return {
-        J: range(1, depth),
+        J: j,
         Q: q,
         DEPTH: depth,
         ALPHA_OF: layers(depth, alphas),
@@ -122,12 +118,40 @@ def mask_cases() -> list[Case]:
 def _mask_cases() -> Iterator[Case]:
     for case, grid in (*tight_cases(), *random_cases()):
         for alphas in grid:
-            for q in (1, 2):
-                yield mask_case(case, alphas, q)
+            for q, j in product((1, 2), range(1, len(case.net.widths))):
+                yield mask_case(case, alphas, q, j)
 
 
 __all__ = [
-    "ALPHA_OF", "COLUMNS", "CONSTANT", "DEPTH", "DIAGONAL", "ENTRIES", "ETA", "ETA_STAR", "FROBENIUS", "J", "KEPT",
-    "LENGTH", "MEAN_L", "MEAN_OUTER", "MEAN_PATH_NORM", "MOMENT", "OUTER", "PATH_NORM", "Q", "READOUT", "RealTotal", "SANDWICH",
-    "TOTAL", "TRACE", "VARIANCE", "WEIGHT", "WIDTH", "XI", "layers", "mask_case", "mask_cases", "mean_over",
+    "ALPHA_OF",
+    "COLUMNS",
+    "CONSTANT",
+    "DEPTH",
+    "DIAGONAL",
+    "ENTRIES",
+    "ETA",
+    "ETA_STAR",
+    "FROBENIUS",
+    "KEPT",
+    "LENGTH",
+    "MEAN_L",
+    "MEAN_OUTER",
+    "MEAN_PATH_NORM",
+    "MOMENT",
+    "OUTER",
+    "PATH_NORM",
+    "READOUT",
+    "SANDWICH",
+    "TOTAL",
+    "TRACE",
+    "VARIANCE",
+    "WEIGHT",
+    "WIDTH",
+    "XI",
+    "J",
+    "Q",
+    "layers",
+    "mask_case",
+    "mask_cases",
+    "mean_over",
 ]  # fmt: skip

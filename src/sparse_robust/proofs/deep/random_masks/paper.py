@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 import sympy as sp
 
-from sparse_robust.proofs.statement import Every, statement
+from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.intervals import norm_power
 from sparse_robust.theory.mask_bounds import all_paths, norm_product_power
 from sparse_robust.theory.mask_enumeration import all_masks, cut_off, expectation, kept_sums
@@ -91,16 +92,23 @@ def all_paths_bound() -> None:
                 assert norm_power(paths, q) <= product <= norm_product_power(case.net, q=q)
 
 
+@cache
+def cut_off_sums(widths: tuple[int, ...]) -> dict[tuple[int, ...], Fraction]:
+    """How many masks of each size cut a network of these widths off."""
+    return kept_sums(pair_sizes(widths), lambda masks: Fraction(cut_off(masks)))
+
+
 def bounded_where_connected(bound: sp.Le, cut_off_probability: sp.Symbol) -> None:
     """E L <= c (1 - p), from L = 0 with probability p and L <= c otherwise: the derivation of A and A+."""
     dead, c, slack = sp.symbols("dead c s", nonnegative=True)
-    assert isinstance(bound, sp.Le) and bound.lhs == MEAN_L[Q]
+    assert isinstance(bound, sp.Le)
+    assert bound.lhs == MEAN_L[Q]
     alive_mean = (1 - dead) * (c - slack)  # 0 where cut off, c - slack on average elsewhere
     gap = bound.rhs.subs({CONSTANT[Q]: c, cut_off_probability: dead}) - alive_mean
     assert sp.expand(gap - (1 - dead) * slack) == 0
 
 
-ETA_RECURSION = Every(sp.Eq(XI[J], (ALPHA_OF[J] + (1 - ALPHA_OF[J]) * XI[J - 1]) ** WIDTH[J - 1]), J)
+ETA_RECURSION = sp.Eq(XI[J], (ALPHA_OF[J] + (1 - ALPHA_OF[J]) * XI[J - 1]) ** WIDTH[J - 1])
 ETA_LAST = sp.Eq(ETA, XI[DEPTH - 1] ** WIDTH[DEPTH - 1])
 RECURSION_BOUND = sp.Le(MEAN_L[Q], CONSTANT[Q] * (1 - ETA))
 C_ONE = sp.Eq(CONSTANT[1], ENTRIES(READOUT) * sp.Product(COLUMNS(WEIGHT[J]), (J, 1, DEPTH - 1)))
@@ -115,7 +123,6 @@ C_TWO = sp.Eq(CONSTANT[2], LENGTH(READOUT) * sp.Product(FROBENIUS(WEIGHT[J]), (J
     status="kernel proved, glue argued",
     uses=("lem-expectation", "lem-regions", "lem-all-paths", "lem-harris", "def-cut-off"),
     claims={
-        "start": sp.Eq(XI[0], 0),
         "recursion": ETA_RECURSION,
         "last": ETA_LAST,
         "bound": RECURSION_BOUND,
@@ -124,12 +131,10 @@ C_TWO = sp.Eq(CONSTANT[2], LENGTH(READOUT) * sp.Product(FROBENIUS(WEIGHT[J]), (J
     },
     cases=mask_cases,
 )
-def theorem_a(
-    start: sp.Eq, recursion: Every, last: sp.Eq, bound: sp.Le, c_1: sp.Eq, c_2: sp.Eq
-) -> None:
+def theorem_a(recursion: sp.Eq, last: sp.Eq, bound: sp.Le, c_1: sp.Eq, c_2: sp.Eq) -> None:
     r"""Fix two classes $a \ne k$ and let $h = g_a - g_k$ be a ReLU network, with or without biases, whose
     weights are $W'_j \circ M_j$, with all entries of the masks independent and $0$ with probability
-    $\alpha_j$. Let $<<start>>$,
+    $\alpha_j$. Let $\xi_0 = 0$ and, for $j = 1, \dots, d - 1$,
 
     $$<<recursion>>, \qquad <<last>> .$$
 
@@ -147,7 +152,7 @@ def theorem_a(
     # Harris: Pr(all A_u') >= prod Pr(A_u'), the same probability for all n_{j-1} of them
     n, u = sp.Symbol("n", integer=True, positive=True), sp.Symbol("u", integer=True)
     by_harris = sp.Product(sp.expand(1 - neither), (u, 1, n)).doit()
-    printed = recursion.body.rhs.subs({ALPHA_OF[J]: alpha, XI[J - 1]: below, WIDTH[J - 1]: n})
+    printed = recursion.rhs.subs({ALPHA_OF[J]: alpha, XI[J - 1]: below, WIDTH[J - 1]: n})
     assert sp.simplify(printed - by_harris) == 0
     all_units = sp.Product(below, (u, 1, n)).doit()  # once more, over the units of the last layer
     assert last.rhs.subs({XI[DEPTH - 1]: below, WIDTH[DEPTH - 1]: n}) == all_units
@@ -155,11 +160,10 @@ def theorem_a(
     for widths in SHAPES:  # a unit of layer j is cut off with probability at least xi_j, on a grid of alpha
         for depth in range(2, len(widths) + 1):
             lone = (*widths[: depth - 1], 1)
-            shapes = pair_sizes(lone)
-            sums = kept_sums(shapes, lambda m: Fraction(cut_off(m)))
+            sums = cut_off_sums(lone)
             for tenth in range(11):
                 alphas = [Fraction(tenth, 10)] * (depth - 1)
-                assert expectation(shapes, sums, alphas) >= xi(lone, alphas)[-1]
+                assert expectation(pair_sizes(lone), sums, alphas) >= xi(lone, alphas)[-1]
 
 
 @statement(
@@ -168,7 +172,14 @@ def theorem_a(
     title="Theorem A⁺: with the true probability",
     source="this book",
     status="kernel proved, glue argued",
-    uses=("lem-expectation", "lem-regions", "lem-all-paths", "def-cut-off", "prop-percolation", "thm-a-recursion"),
+    uses=(
+        "lem-expectation",
+        "lem-regions",
+        "lem-all-paths",
+        "def-cut-off",
+        "prop-percolation",
+        "thm-a-recursion",
+    ),
     claims={"bound": sp.Le(MEAN_L[Q], CONSTANT[Q] * (1 - ETA_STAR))},
     cases=mask_cases,
 )

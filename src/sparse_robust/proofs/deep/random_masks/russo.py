@@ -17,16 +17,25 @@ from sparse_robust.theory.regions import Ball
 
 from .cases import ALPHA, EXAMPLE, EXAMPLE_BALL, Value, polynomial
 from .gaps import DIFFERENCE
-from .notation import RealTotal
-from .moments import POSITIVE, certificate
+from .moments import POSITIVE
 
 F, M, W = sp.symbols("f M w")
 A, N = sp.Symbol("alpha", real=True), sp.Symbol("n", integer=True)
 RANGE = sp.Symbol(r"\mathrm{osc} f", real=True)
-MEAN_F, SLOPE = sp.Symbol(r"\mathbb{E} f(M)", real=True), sp.Symbol(r"\frac{\mathrm{d}}{\mathrm{d} \alpha} \mathbb{E} f(M)")
+MEAN_F, SLOPE = (
+    sp.Symbol(r"\mathbb{E} f(M)", real=True),
+    sp.Symbol(r"\frac{\mathrm{d}}{\mathrm{d} \alpha} \mathbb{E} f(M)"),
+)
 START, WHOLE = sp.Symbol("s", real=True), sp.Symbol("f(1)", real=True)
-MASKED = operator("Masked", r"{0}({1} \text{{ with }} {2} \text{{ masked}})", lambda f, m, w: f(with_bit(m, w, False)), real=True)
-KEPT = operator("Kept", r"{0}({1} \text{{ with }} {2} \text{{ kept}})", lambda f, m, w: f(with_bit(m, w, True)), real=True)
+MASKED = operator(
+    "Masked",
+    r"{0}({1} \text{{ with }} {2} \text{{ masked}})",
+    lambda f, m, w: f(with_bit(m, w, False)),
+    real=True,
+)
+KEPT = operator(
+    "Kept", r"{0}({1} \text{{ with }} {2} \text{{ kept}})", lambda f, m, w: f(with_bit(m, w, True)), real=True
+)
 ABLATED = operator("Ablated", r"{0}(1 \text{{ without }} {1})", lambda f, w: f.without(w), real=True)
 
 PIVOTAL = Mean(MASKED(F, M, W) - KEPT(F, M, W))
@@ -41,6 +50,7 @@ class Functional:
         self.whole = next(all_masks(self.shapes))
 
     def __call__(self, masks: Masks) -> Fraction:
+        """Its value under these masks."""
         return self.table[_key(masks)]
 
     def without(self, place: Any) -> Fraction:
@@ -66,7 +76,10 @@ def functionals() -> list[Functional]:
         Functional(DIFFERENCE, lipschitz),
         Functional(narrow, lipschitz),
         Functional(narrow, lambda net: net(x)),
-        Functional(exact_net([[[3], [-1]]], [1]), partial(gamma, x=fractions([2, 1]), ball=Ball(fractions([2, 1]), 1))),
+        Functional(
+            exact_net([[[3], [-1]]], [1]),
+            partial(gamma, x=fractions([2, 1]), ball=Ball(fractions([2, 1]), Fraction(1))),
+        ),
     ]
 
 
@@ -129,7 +142,7 @@ def russo(russo: sp.Eq) -> None:
     assert sp.expand(sp.diff(mean.subs(dict.fromkeys(names, alpha)), alpha) - partials) == 0
 
 
-ABLATIONS = RealTotal(ABLATED(F, W) - WHOLE, W)
+ABLATIONS = Total(ABLATED(F, W) - WHOLE, W)
 
 
 @statement(
@@ -167,7 +180,10 @@ def slight_pruning(sum: sp.Eq, remainder: sp.Le) -> None:
     parts = [m + osc * t for t in sp.symbols("t00 t01 t10 t11")]
     mean = a * b * parts[0] + a * (1 - b) * parts[1] + (1 - a) * b * parts[2] + (1 - a) * (1 - b) * parts[3]
     mixed = sp.expand(sp.diff(mean, a, b))
-    ends = [mixed.subs(dict(zip(sp.symbols("t00 t01 t10 t11"), t, strict=True))) for t in ((1, 0, 0, 1), (0, 1, 1, 0))]
+    ends = [
+        mixed.subs(dict(zip(sp.symbols("t00 t01 t10 t11"), t, strict=True)))
+        for t in ((1, 0, 0, 1), (0, 1, 1, 0))
+    ]
     assert [sp.expand(end) for end in ends] == [2 * osc, -2 * osc]  # it is affine in each t, so extreme there
     n, alpha = sp.symbols("n alpha", positive=True)
     taylor = alpha**2 / 2 * n * (n - 1) * 2 * osc
@@ -175,11 +191,17 @@ def slight_pruning(sum: sp.Eq, remainder: sp.Le) -> None:
 
 
 def gamma(net: ReluNet, x: Any, ball: Ball | None) -> Fraction:
-    """The certified radius: min(h / L_1, R) on a ball, h / L_1 with the global constant; 0 without margin."""
-    if ball is not None:
-        return certificate(net, x, ball)
-    margin = net(x)
-    return Fraction(margin / lipschitz_power(net, q=1)) if margin > 0 else Fraction(0)
+    """The certified l_inf radius: min(h / L_1, R) on a ball, else h / L_1; 0 without a margin.
+
+    Raises:
+        ZeroDivisionError: without a ball, if the network is constant and right: then it is infinite.
+    """
+    margin, steepest = net(x), lipschitz_power(net, ball, q=1)
+    if margin <= 0:
+        return Fraction(0)
+    if ball is None:
+        return Fraction(margin / steepest)
+    return Fraction(min(margin / steepest, ball.radius) if steepest else ball.radius)
 
 
 GAMMA_SLOPES = {"ball": sp.Rational(-807, 850), "plane": sp.Rational(383521, 1081575)}
@@ -190,7 +212,8 @@ GAMMA_SLOPES = {"ball": sp.Rational(-807, 850), "plane": sp.Rational(383521, 108
     "prop-gamma-slopes",
     kind="proposition",
     title="The same network, pruned slightly: worse, or better",
-    source="this book; paper, after Theorem 3.3, " + '"an appropriately higher weight sparsity implies a larger gamma"',
+    source="this book; paper, after Theorem 3.3, "
+    + '"an appropriately higher weight sparsity implies a larger gamma"',
     status="checked exactly on an example",
     uses=("thm-russo",),
     claims={
@@ -203,12 +226,12 @@ def gamma_slopes(ball: sp.Eq, plane: sp.Eq) -> None:
     r"""For the network of {prf:ref}`prop-all-masks-example` at $x = (1, 1)$ and $l_\infty$ perturbations, the
     derivative of the mean certified radius at $\alpha = 0$ is $<<ball>>$ with $\gamma = \min(h / L_1, R)$ and
     $L_1$ on the ball of radius $R = \tfrac12$, and $<<plane>>$ with $\gamma = h / L_1$ and $L_1$ on
-    $\mathbb{R}^2$. By the first measure slight random pruning makes the network less robust on average, by the
-    second more robust. For the positive network of {prf:ref}`err-larger-gamma` the derivative is $0$: no single
-    ablation changes $\gamma$.
+    $\mathbb{R}^2$. By the first measure slight random pruning makes the network less robust on average,
+    by the second more robust. For the positive network of {prf:ref}`err-larger-gamma` the derivative is $0$:
+    no single ablation changes $\gamma$.
     """
     x = fractions([1, 1])
-    single = Functional(POSITIVE, lambda net: certificate(net, x, Ball(x, Fraction(1))))
+    single = Functional(POSITIVE, partial(gamma, x=x, ball=Ball(x, Fraction(1))))
     assert set(ablations(single.shapes, single).values()) == {0}
     for domain, slope in ((EXAMPLE_BALL, ball.rhs), (None, plane.rhs)):
         mean = polynomial(EXAMPLE, partial(gamma, x=x, ball=domain))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import sympy as sp
 
-from sparse_robust.proofs.statement import Case, chain, operator, statement
+from sparse_robust.proofs.statement import Case, Total, chain, operator, statement
 from sparse_robust.theory import sparse_limit as limit
 from sparse_robust.theory.lipschitz import lipschitz_power
 from sparse_robust.theory.mask_bounds import path_norm
@@ -18,7 +18,7 @@ from sparse_robust.theory.regions import Ball
 
 from .cases import ALPHA, EXAMPLE, EXAMPLE_BALL, AllMasks, polynomial, random_cases, tight_cases
 from .gaps import DIFFERENCE
-from .notation import DEPTH, MEAN_L, PATH_NORM, J, Q, RealTotal, layers
+from .notation import DEPTH, MEAN_L, PATH_NORM, J, Q, layers
 
 KEEP, SIZE = sp.IndexedBase("k", real=True), sp.IndexedBase("N", real=True)
 PATH, QUIET = sp.Symbol("P"), sp.Symbol(r"\theta", real=True)
@@ -35,17 +35,20 @@ class LonePath:
     ball: Ball | None
 
 
+@cache
 def _lone_constant(place: LonePath, q: int) -> Any:
     power = lipschitz_power(place.net.masked(limit.alone(place.net, place.path)), place.ball, q=q)
     return power if q == 1 else sp.sqrt(sp.Rational(power))
 
 
 LONE = operator("Lone", "L_{1}({0})", _lone_constant, real=True, nonnegative=True)
-ALIVE = operator("Alive", r"1_{{{0} \text{{ alive}}}}", lambda p: int(limit.alive_alone(p.net, p.path, p.ball)), real=True)
+ALIVE = operator(
+    "Alive", r"1_{{{0} \text{{ alive}}}}", lambda p: int(limit.alive_alone(p.net, p.path, p.ball)), real=True
+)
 WEIGHT_OF = operator("PathWeight", "w_{0}", lambda p: limit.path_weight(p.net, p.path), real=True)
 
-LONE_SUM = RealTotal(LONE(PATH, Q), PATH)
-EXCESS = RealTotal((SIZE[J] - 1) * KEEP[J], J)
+LONE_SUM = Total(LONE(PATH, Q), PATH)
+EXCESS = Total((SIZE[J] - 1) * KEEP[J], J)
 
 
 def limit_case(case: AllMasks, alphas: list[Fraction], q: int) -> Case:
@@ -65,6 +68,7 @@ def limit_case(case: AllMasks, alphas: list[Fraction], q: int) -> Case:
     }
 
 
+@cache
 def limit_cases() -> list[Case]:
     """Random networks and tight ones; each bound is attained, as two equal units of opposite signs show."""
     opposite = (AllMasks(DIFFERENCE), [[Fraction(1, 2)], [Fraction(9, 10)]])
@@ -131,8 +135,8 @@ def union_step(missed: sp.Expr, more: sp.Expr) -> sp.Expr:
     cases=limit_cases,
 )  # fmt: skip
 def sparse_limit(quiet: sp.Eq, enclosure: tuple[sp.Le, ...], limit: sp.Le) -> None:
-    r"""Let each of the $N_j$ weights of layer $j$ be kept with probability $k_j = 1 - \alpha_j$, independently.
-    For every ReLU network, with or without biases, on every ball and on $\mathbb{R}^n$, and
+    r"""Let each of the $N_j$ weights of layer $j$ be kept with probability $k_j = 1 - \alpha_j$,
+    independently. For every ReLU network, with or without biases, on every ball and on $\mathbb{R}^n$, and
     $q \in \{1, 2\}$, let
 
     $$<<quiet>> .$$
@@ -143,9 +147,9 @@ def sparse_limit(quiet: sp.Eq, enclosure: tuple[sp.Le, ...], limit: sp.Le) -> No
 
     $$<<limit>> .$$
     """
-    # One path, alive or not: L(P) = live, |w_P| = live + rest. With probability k theta it is kept and nothing
-    # else is: then L = live. With probability k (1 - theta) it is kept with more: there L is at least 0, and,
-    # as L <= sum of |w_P| over the open paths, at most |w_P| are put down to this one.
+    # One path, alive or not: L(P) = live, |w_P| = live + rest. With probability k theta nothing but the path
+    # is kept: then L = live. With probability k (1 - theta) it is kept with more: there L is at least 0, and,
+    # as L is at most the sum of |w_P| over the open paths, at most |w_P| of it are put down to this one.
     live, rest, k = sp.symbols("live rest k", nonnegative=True)
     theta = 1 / (1 + sp.Symbol("t", nonnegative=True))
     part = sp.Symbol("part", nonnegative=True)  # what more than the path adds, between 0 and |w_P|
@@ -155,7 +159,8 @@ def sparse_limit(quiet: sp.Eq, enclosure: tuple[sp.Le, ...], limit: sp.Le) -> No
     assert sp.simplify(mean - low - k * (1 - theta) * part) == 0
     assert sp.simplify(high - mean - k * (1 - theta) * (live + rest - part)) == 0
     # the limit: both ends are within k (1 - theta) PN of k live
-    assert sp.simplify(k * live - low).is_nonnegative and sp.simplify(high - k * live).is_nonnegative
+    assert sp.simplify(k * live - low).is_nonnegative
+    assert sp.simplify(high - k * live).is_nonnegative
     for end in (low, high):
         for sign in (1, -1):
             assert sp.simplify(k * (1 - theta) * (live + rest) - sign * (end - k * live)).is_nonnegative
