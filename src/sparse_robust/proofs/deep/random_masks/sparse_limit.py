@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, partial
@@ -22,8 +23,8 @@ from .notation import DEPTH, MEAN_L, PATH_NORM, J, Q, layers
 
 KEEP, SIZE = sp.IndexedBase("k", real=True), sp.IndexedBase("N", real=True)
 PATH, QUIET = sp.Symbol("P"), sp.Symbol(r"\theta", real=True)
-OPEN = sp.Product(KEEP[J], (J, 1, DEPTH - 1))
-"""prod_j k_j, the probability that a given path is open."""
+OPEN = sp.Symbol("k", real=True)
+"""The probability that a given path is open."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +61,7 @@ def limit_case(case: AllMasks, alphas: list[Fraction], q: int) -> Case:
         Q: q,
         DEPTH: depth,
         KEEP: layers(depth, keeps),
+        OPEN: math.prod(keeps),
         SIZE: layers(depth, [w.size for w in net.weights]),
         QUIET: limit.nothing_else(net, keeps),
         PATH: [LonePath(net, path, case.ball) for path in limit.paths(net.widths)],
@@ -125,6 +127,7 @@ def union_step(missed: sp.Expr, more: sp.Expr) -> sp.Expr:
     status="kernel proved, glue argued",
     uses=("lem-expectation", "lem-regions", "lem-all-paths", "prop-path-alone"),
     claims={
+        "open": sp.Eq(OPEN, sp.Product(KEEP[J], (J, 1, DEPTH - 1))),
         "quiet": sp.Eq(QUIET, sp.Product((1 - KEEP[J]) ** (SIZE[J] - 1), (J, 1, DEPTH - 1))),
         "enclosure": chain(
             OPEN * QUIET * LONE_SUM, sp.Le, MEAN_L[Q],
@@ -134,12 +137,12 @@ def union_step(missed: sp.Expr, more: sp.Expr) -> sp.Expr:
     },
     cases=limit_cases,
 )  # fmt: skip
-def sparse_limit(quiet: sp.Eq, enclosure: tuple[sp.Le, ...], limit: sp.Le) -> None:
+def sparse_limit(open: sp.Eq, quiet: sp.Eq, enclosure: tuple[sp.Le, ...], limit: sp.Le) -> None:
     r"""Let each of the $N_j$ weights of layer $j$ be kept with probability $k_j = 1 - \alpha_j$,
     independently. For every ReLU network, with or without biases, on every ball and on $\mathbb{R}^n$, and
     $q \in \{1, 2\}$, let
 
-    $$<<quiet>> .$$
+    $$<<open>>, \qquad <<quiet>> .$$
 
     Then, with sums over all paths $P$ from an input to the last hidden layer,
 
