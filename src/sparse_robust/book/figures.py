@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -145,6 +145,37 @@ def _curves(curves: pd.DataFrame) -> tuple[Figure, list[Axes]]:
 
 STATUS_MARKERS = dict(zip(graph.LOOKS, "oPsD^vX", strict=True))
 """One shape for each status of a statement."""
+
+
+def masked_network(axis: Axes, masks: Sequence[np.ndarray]) -> None:
+    """Draw a network under masks: kept weights as lines, masked ones dotted, units that are cut off hollow.
+
+    Args:
+        axis: to draw on.
+        masks: bool [n_{j-1}, n_j] for each layer, true where the weight is kept.
+    """
+    reached = [np.ones(len(masks[0]), dtype=bool)]
+    for mask in masks:
+        reached.append(np.any(mask[reached[-1]], axis=0))
+    for j, mask in enumerate(masks):
+        heights = [_heights(len(reached[j])), _heights(len(reached[j + 1]))]
+        for (u, v), kept in np.ndenumerate(mask):
+            colour = PALETTE["blue"] if kept and reached[j][u] else PALETTE["grey"]
+            look = {"lw": 1.6} if kept else {"lw": 0.9, "ls": ":", "alpha": 0.6}
+            axis.plot([j, j + 1], [heights[0][u], heights[1][v]], color=colour, zorder=1, **look)
+    for j, live in enumerate(reached):
+        face = [PALETTE["blue"] if r else "white" for r in live]
+        edge = PALETTE["blue"], PALETTE["vermillion"]
+        colours = [edge[0] if r else edge[1] for r in live]
+        axis.scatter([j] * len(live), _heights(len(live)), s=90, c=face, edgecolors=colours, lw=1.6, zorder=2)
+    axis.set(xticks=range(len(reached)), yticks=[])
+    axis.set_xticklabels(["inputs", *(f"layer {j}" for j in range(1, len(reached)))])
+    axis.grid(False)
+    axis.spines[:].set_visible(False)
+
+
+def _heights(count: int) -> np.ndarray:
+    return np.arange(count) - (count - 1) / 2
 
 
 def proof_graph(label: str) -> Figure:

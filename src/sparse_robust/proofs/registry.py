@@ -35,6 +35,8 @@ MODULES = (
     "deep.random_masks.norms",
     "deep.random_masks.intervals",
     "deep.random_masks.overpruning",
+    "deep.random_masks.sparse_limit",
+    "deep.random_masks.russo",
     "beyond.linf_not_l2.gaussian",
     "beyond.linf_not_l2.pruning",
 )

@@ -41,6 +41,10 @@ EXAMPLE_BALL = Ball(fractions([1, 1]), Fraction(1, 2))
 """The l_inf ball of radius 1/2 around (1, 1)."""
 
 
+ONES = exact_net([[[1]], [[1]]], [1])
+"""The 1-1-1 network with all weights one: every bound for it is attained."""
+
+
 @dataclass(frozen=True)
 class OverMasks:
     """What a network does on average over its masks: every attribute is E of it, at given sparsities.
@@ -126,6 +130,17 @@ def random_cases() -> list[tuple[AllMasks, list[list[Fraction]]]]:
     return cases
 
 
+@cache
+def tight_cases() -> list[tuple[AllMasks, list[list[Fraction]]]]:
+    """Networks with all weights one, on which bounds are attained; with sparsities."""
+    dense, half, mixed = Fraction(0), Fraction(1, 2), Fraction(1, 3)
+    return [
+        (AllMasks(ONES), [[dense, dense], [half, half], [half, mixed]]),
+        (AllMasks(ONES, Ball(fractions([2]), Fraction(1))), [[half, mixed]]),
+        (AllMasks(exact_net([[[1], [1]]], [1])), [[dense], [half]]),
+    ]
+
+
 def random_net(rng: random.Random, widths: tuple[int, ...], *, biases: bool = False) -> ReluNet:
     """One network with these widths n_0 ... n_{d-1}; no weight is zero, as the paper asks."""
 
@@ -146,6 +161,7 @@ __all__ = [
     "ALPHA",
     "EXAMPLE",
     "EXAMPLE_BALL",
+    "ONES",
     "SPARSITIES",
     "AllMasks",
     "OverMasks",
@@ -156,4 +172,5 @@ __all__ = [
     "random_cases",
     "random_net",
     "random_nets",
+    "tight_cases",
 ]

@@ -20,7 +20,7 @@ ODDS = sp.Symbol("k", positive=True)
     kind="lemma",
     title="Harris' inequality",
     source="Harris 1960; the discrete form of Chebyshev's association inequality",
-    status="proved",
+    status="kernel proved, glue argued",
 )
 def harris() -> None:
     r"""Let $f$ and $g$ be functions of finitely many independent bits, both nondecreasing in every bit, or
@@ -79,7 +79,8 @@ def tangent(t: sp.Expr, at: sp.Expr, n: sp.Expr) -> sp.Expr:
     kind="lemma",
     title="Jensen's inequality for powers",
     source="folklore",
-    status="proved",
+    status="kernel proved, glue argued",
+    uses=("lem-expectation",),
 )
 def jensen_power() -> None:
     r"""For a variable $X \ge 0$ with finitely many values and every integer $n \ge 1$,

@@ -8,11 +8,10 @@ from functools import partial
 
 import sympy as sp
 
-from sparse_robust.proofs.statement import statement
+from sparse_robust.proofs.statement import chain, statement
 from sparse_robust.theory.lipschitz import lipschitz_power
 from sparse_robust.theory.mask_bounds import (
     gradient_second_moment,
-    kept_product,
     norm_product_power,
     path_norm,
     path_norm_bound,
@@ -25,6 +24,28 @@ from sparse_robust.theory.networks import Array, ReluNet, fractions
 from sparse_robust.theory.regions import Ball
 
 from .cases import ALPHA, EXAMPLE, EXAMPLE_BALL, AllMasks, polynomial, random_cases, random_net
+from .notation import (
+    ALPHA_OF,
+    CONSTANT,
+    DEPTH,
+    DIAGONAL,
+    ETA_STAR,
+    KEPT,
+    MEAN_L,
+    MEAN_OUTER,
+    MEAN_PATH_NORM,
+    MOMENT,
+    OUTER,
+    PATH_NORM,
+    READOUT,
+    SANDWICH,
+    TOTAL,
+    TRACE,
+    VARIANCE,
+    WEIGHT,
+    J,
+    mask_cases,
+)
 
 POSITIVE = ReluNet(tuple(abs(w) for w in EXAMPLE.weights), abs(EXAMPLE.readout))
 """The 2-2-2 network of the tables with the signs of all weights removed."""
@@ -45,30 +66,35 @@ def mean_of_pair(alpha: sp.Expr, same: bool) -> sp.Expr:
     kind="theorem",
     title="Theorem B: the path norm",
     source="this book",
-    status="proved",
-    uses=("lem-regions", "lem-all-paths"),
+    status="kernel proved, glue argued",
+    uses=("lem-expectation", "lem-regions", "lem-all-paths", "cor-both-norms"),
+    claims={
+        "mean": sp.Eq(MEAN_PATH_NORM, KEPT * PATH_NORM),
+        "bound": chain(MEAN_L[2], sp.Le, MEAN_L[1], sp.Le, KEPT * PATH_NORM, sp.Le, CONSTANT[1] * KEPT),
+    },
+    cases=mask_cases,
 )
-def theorem_b() -> None:
+def theorem_b(mean: sp.Eq, bound: tuple[sp.Le, ...]) -> None:
     r"""In the setting of {prf:ref}`thm-a-recursion` let
-    $\mathrm{PN} = 1^T |W'_1| \cdots |W'_{d-1}|\, |c|$. The path norm of the masked network has mean exactly
-    $\prod_j (1 - \alpha_j)\,\mathrm{PN}$, and
+    $\mathrm{PN} = 1^T |W'_1| \cdots |W'_{d-1}|\, |c|$, and $\mathrm{PN}(M)$ the same of the masked network.
+    Then
 
-    $$\mathbb{E} L_2 \le \mathbb{E} L_1 \le \prod_j (1 - \alpha_j)\, \mathrm{PN}
-      \le c_1 \prod_j (1 - \alpha_j) .$$
+    $$<<mean>>,$$
+
+    $$<<bound>> .$$
     """
     # v_{j-1} = (|W'_j| * M_j) v_j with M_j and v_j independent: a term has mean |W'| (1 - alpha_j) E v
     alpha = sp.Symbol("alpha", nonnegative=True)
     size, u = sp.Symbol("m", integer=True, positive=True), sp.Symbol("u", integer=True)
-    entry, mean = sp.IndexedBase("w", nonnegative=True), sp.IndexedBase("v", nonnegative=True)
-    terms = sp.Sum(entry[u] * mean_of_bit(alpha) * mean[u], (u, 1, size))
-    assert sp.simplify(terms - (1 - alpha) * sp.Sum(entry[u] * mean[u], (u, 1, size))) == 0
-    for case, grid in random_cases():
-        for alphas in grid:
-            over = case.mean(alphas)
-            bound = path_norm_bound(case.net, alphas)
-            assert over.path_norm == bound
-            assert over.l_2 <= over.l_1 <= bound
-            assert bound <= norm_product_power(case.net, q=1) * kept_product(case.net, alphas)
+    entry, below = sp.IndexedBase("w", nonnegative=True), sp.IndexedBase("v", nonnegative=True)
+    terms = sp.Sum(entry[u] * mean_of_bit(alpha) * below[u], (u, 1, size))
+    factor = KEPT.function.subs(ALPHA_OF[J], alpha)
+    assert sp.simplify(terms - factor * sp.Sum(entry[u] * below[u], (u, 1, size))) == 0
+    assert mean.rhs == KEPT * PATH_NORM
+    assert bound[1].rhs == mean.rhs
+
+
+SECOND_BOUND = sp.sqrt(TRACE(MOMENT[0]) * (1 - ETA_STAR))
 
 
 @statement(
@@ -76,40 +102,64 @@ def theorem_b() -> None:
     kind="theorem",
     title="Theorem C: second moments",
     source="this book",
-    status="proved",
-    uses=("lem-regions", "lem-all-paths", "lem-second-moment", "prop-percolation"),
+    status="kernel proved, glue argued",
+    uses=(
+        "lem-expectation",
+        "lem-regions",
+        "lem-all-paths",
+        "lem-second-moment",
+        "prop-percolation",
+        "thm-a-recursion",
+        "thm-b-path-norm",
+    ),
+    claims={
+        "last": sp.Eq(MOMENT[DEPTH - 1], OUTER(READOUT)),
+        "recursion": sp.Eq(
+            MOMENT[J - 1],
+            (1 - ALPHA_OF[J]) ** 2 * SANDWICH(WEIGHT[J], MOMENT[J])
+            + ALPHA_OF[J] * (1 - ALPHA_OF[J]) * DIAGONAL(WEIGHT[J], MOMENT[J]),
+        ),
+        "exact": sp.Eq(MOMENT[0], MEAN_OUTER),
+        "bound": chain(MEAN_L[2], sp.Le, SECOND_BOUND, sp.Le, CONSTANT[2] * sp.sqrt((1 - ETA_STAR) * KEPT)),
+        "variance": sp.Eq(VARIANCE, TOTAL(MOMENT[0]) - (KEPT * PATH_NORM) ** 2),
+    },
+    cases=mask_cases,
 )
-def theorem_c() -> None:
-    r"""In the setting of {prf:ref}`thm-a-recursion` let $S_{d-1} = |c|\,|c|^T$ and, squaring entries,
+def theorem_c(last: sp.Eq, recursion: sp.Eq, exact: sp.Eq, bound: tuple[sp.Le, ...], variance: sp.Eq) -> None:
+    r"""In the setting of {prf:ref}`thm-a-recursion` let $<<last>>$ and, squaring entries, for
+    $j = d - 1, \dots, 1$
 
-    $$\begin{aligned} S_{j-1} = {} & (1 - \alpha_j)^2\, |W'_j|\, S_j\, |W'_j|^T \\
-      & + \alpha_j (1 - \alpha_j)\, \mathrm{diag}\bigl(|W'_j|^{\circ 2}\, \mathrm{diag}\, S_j\bigr) .
-      \end{aligned}$$
+    $$<<recursion>> .$$
 
-    Then $S_0 = \mathbb{E}\, v v^T$ exactly, for the vector $v$ of {prf:ref}`lem-all-paths` of the masked
-    network, and
+    Then $<<exact>>$, for the vector $v$ of {prf:ref}`lem-all-paths` of the masked network, and
 
-    $$\mathbb{E} L_2 \le \sqrt{\mathrm{tr}\, S_0\; (1 - \eta^*)} \le
-      c_2 \sqrt{(1 - \eta^*) \prod_j (1 - \alpha_j)} .$$
+    $$<<bound>> .$$
 
-    The variance of the masked path norm is $1^T S_0 1 - \bigl(\prod_j (1 - \alpha_j)\, \mathrm{PN}\bigr)^2$.
+    The variance of the masked path norm is
+
+    $$<<variance>> .$$
     """
     alpha = sp.Symbol("alpha", nonnegative=True)
-    assert sp.expand(mean_of_pair(alpha, same=True) - mean_of_bit(alpha)) == 0
-    assert sp.expand(mean_of_pair(alpha, same=False) - mean_of_bit(alpha) ** 2) == 0
+    same, other = mean_of_pair(alpha, same=True), mean_of_pair(alpha, same=False)
+    assert sp.expand(same - mean_of_bit(alpha)) == 0
+    assert sp.expand(other - mean_of_bit(alpha) ** 2) == 0
     # so the mean of sum_v sum_v' w[u, v] w[u', v'] M M' S[v, v'] is (1 - alpha)^2 (|W| S |W|^T)[u, u'], and
-    # where u = u' the terms v = v' add alpha (1 - alpha) w[u, v]^2 S[v, v]; tr S_0 = E ||v||_2^2 is at most
-    # E(prod ||W'_j * M_j||_F^2) ||c||_2^2 = prod (1 - alpha_j) c_2^2, the layers being independent
+    # where u = u' the terms v = v' add alpha (1 - alpha) w[u, v]^2 S[v, v]
+    sandwich, diagonal = SANDWICH(WEIGHT[J], MOMENT[J]), DIAGONAL(WEIGHT[J], MOMENT[J])
+    printed = sp.expand(recursion.rhs.subs(ALPHA_OF[J], alpha))
+    assert sp.expand(printed - other * sandwich - (same - other) * diagonal) == 0
+    # tr S_0 = E ||v||_2^2 is at most E(prod ||W'_j * M_j||_F^2) ||c||_2^2 = prod (1 - alpha_j) c_2^2, the
+    # layers being independent; the first inequality is that of lem-second-moment with Pr(L > 0) <= 1 - eta*
+    assert bound[0].rhs ** 2 == TRACE(MOMENT[0]) * (1 - ETA_STAR)
+    c, kept = sp.symbols("c kept", nonnegative=True)
+    squared = (bound[1].rhs ** 2).subs({CONSTANT[2]: c, KEPT: kept})
+    assert sp.expand(squared - c**2 * kept * (1 - ETA_STAR)) == 0
     for case, grid in random_cases():
-        for alphas in grid:
+        for alphas in grid:  # the functions that the chapters call are the exact values
             over = case.mean(alphas)
-            moment = gradient_second_moment(case.net, alphas)
-            alive = 1 - eta_star(case.net.widths, alphas)
-            assert over.paths_squared == moment
+            assert over.paths_squared == gradient_second_moment(case.net, alphas)
             assert over.path_norm_squared - over.path_norm**2 == path_norm_variance(case.net, alphas)
-            assert over.l_2_squared <= moment
-            assert over.l_2**2 <= over.l_2_squared * alive <= moment * alive
-            assert moment <= norm_product_power(case.net, q=2) * kept_product(case.net, alphas)
+            assert over.path_norm == path_norm_bound(case.net, alphas)
 
 
 @statement(
@@ -159,8 +209,8 @@ def all_masks_example() -> None:
     kind="theorem",
     title="Theorem F: margin and Lipschitz constant shrink alike",
     source="this book",
-    status="proved",
-    uses=("lem-regions", "thm-b-path-norm"),
+    status="kernel proved, glue argued",
+    uses=("lem-expectation", "lem-regions", "lem-all-paths", "thm-b-path-norm"),
 )
 def theorem_f() -> None:
     r"""Let $W'_j, c \ge 0$ entry by entry, without biases, and let the ball lie in the positive orthant. Then

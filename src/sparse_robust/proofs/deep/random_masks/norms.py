@@ -120,7 +120,7 @@ def theorem_d() -> None:
     title="Each bound serves both norms",
     source="this book",
     status="proved",
-    uses=("lem-regions", "lem-cauchy-schwarz"),
+    uses=("lem-expectation", "lem-regions", "lem-cauchy-schwarz"),
 )
 def both_norms() -> None:
     r"""$L_2 \le L_1 \le \sqrt{n_0}\, L_2$ for the Lipschitz constants on a given set, as
@@ -147,7 +147,7 @@ def both_norms() -> None:
     kind="theorem",
     title="Theorem E: what magnitude pruning keeps",
     source="this book",
-    status="proved",
+    status="kernel proved, glue argued",
     uses=("lem-regions", "lem-all-paths"),
 )
 def theorem_e() -> None:

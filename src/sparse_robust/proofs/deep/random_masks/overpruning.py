@@ -81,12 +81,12 @@ def random_classifier(seed: int) -> Classifier:
     kind="proposition",
     title="A network that is cut off guesses",
     source="this book; paper, section 4.3",
-    status="proved",
-    uses=("lem-all-paths", "prop-percolation"),
+    status="kernel proved, glue argued",
+    uses=("lem-expectation", "lem-segment", "lem-all-paths", "prop-percolation"),
 )
 def overpruned() -> None:
     r"""Under random masks as in {prf:ref}`thm-a-recursion`, all logits are constant with probability at least
-    $\eta^*$. Hence, for every law of $(x, y)$, with or without biases,
+    $\eta^*$. Hence, for every distribution of $(x, y)$, with or without biases,
 
     $$\mathbb{E}_M \Pr(\hat y = y) \le 1 - \eta^* \bigl(1 - \max_k \Pr(y = k)\bigr) .$$
     """
@@ -121,8 +121,8 @@ def margin_size(net: ReluNet, x: Array, masks: Masks) -> Fraction:
     kind="proposition",
     title="Margins vanish together with Lipschitz constants",
     source="this book",
-    status="proved",
-    uses=("thm-b-path-norm",),
+    status="kernel proved, glue argued",
+    uses=("lem-expectation", "lem-regions", "lem-all-paths", "thm-b-path-norm"),
 )
 def margins_vanish() -> None:
     r"""Without biases $h(0) = 0$, so that $|h(x)| \le L_q \lVert x \rVert_p$ for every $x$, with the
@@ -130,7 +130,8 @@ def margins_vanish() -> None:
 
     $$\mathbb{E} |h(x)| \le \lVert x \rVert_\infty \prod_j (1 - \alpha_j)\, \mathrm{PN} .$$
 
-    Sparsity that makes $L$ small makes the margin small, at the same rate.
+    The bound for $\mathbb{E} L_q$ of {prf:ref}`thm-b-path-norm` bounds the mean margin too: sparsity that
+    makes it small makes the margin small. The margin may fall faster; this is an upper bound.
     """
     constant, length, less, more = sp.symbols("L x s t", nonnegative=True)
     # |h(x)| = |h(x) - h(0)| is L ||x|| less some s, and the path norm is L plus some t, under every mask; a

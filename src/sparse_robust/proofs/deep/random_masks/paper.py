@@ -4,35 +4,40 @@ from __future__ import annotations
 
 import random
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 import sympy as sp
 
 from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.intervals import norm_power
-from sparse_robust.theory.laws import sqrt_bounds
 from sparse_robust.theory.mask_bounds import all_paths, norm_product_power
-from sparse_robust.theory.mask_enumeration import all_masks, cut_off, kept_sums, mask_polynomial
+from sparse_robust.theory.mask_enumeration import all_masks, cut_off, expectation, kept_sums
 from sparse_robust.theory.masks import eta, eta_star, xi
-from sparse_robust.theory.networks import ReluNet
 
-from .cases import AllMasks, random_cases
-from .percolation import SHAPES, pair_sizes, recursion
+from .cases import random_cases
+from .notation import (
+    ALPHA_OF,
+    COLUMNS,
+    CONSTANT,
+    DEPTH,
+    ENTRIES,
+    ETA,
+    ETA_STAR,
+    FROBENIUS,
+    LENGTH,
+    MEAN_L,
+    READOUT,
+    WEIGHT,
+    WIDTH,
+    XI,
+    J,
+    Q,
+    mask_cases,
+)
+from .percolation import SHAPES, pair_sizes
 
 PAPER = "paper, Theorem 3.3, equations (11) and (12)"
-
-
-def printed_constant(net: ReluNet) -> tuple[Fraction, Fraction]:
-    """c_1, and c_2 rounded up."""
-    return norm_product_power(net, q=1), sqrt_bounds(norm_product_power(net, q=2))[1]
-
-
-def assert_bounded(case: AllMasks, alphas: list[Fraction], probability: Fraction) -> None:
-    """E L_1 <= c_1 (1 - probability) and E L_2 <= c_2 (1 - probability)."""
-    c_1, c_2 = printed_constant(case.net)
-    mean = case.mean(alphas)
-    assert mean.l_1 <= c_1 * (1 - probability)
-    assert mean.l_2 <= c_2 * (1 - probability)
 
 
 @statement(
@@ -87,47 +92,78 @@ def all_paths_bound() -> None:
                 assert norm_power(paths, q) <= product <= norm_product_power(case.net, q=q)
 
 
+@cache
+def cut_off_sums(widths: tuple[int, ...]) -> dict[tuple[int, ...], Fraction]:
+    """How many masks of each size cut a network of these widths off."""
+    return kept_sums(pair_sizes(widths), lambda masks: Fraction(cut_off(masks)))
+
+
+def bounded_where_connected(bound: sp.Le, cut_off_probability: sp.Symbol) -> None:
+    """E L <= c (1 - p), from L = 0 with probability p and L <= c otherwise: the derivation of A and A+."""
+    dead, c, slack = sp.symbols("dead c s", nonnegative=True)
+    assert isinstance(bound, sp.Le)
+    assert bound.lhs == MEAN_L[Q]
+    alive_mean = (1 - dead) * (c - slack)  # 0 where cut off, c - slack on average elsewhere
+    gap = bound.rhs.subs({CONSTANT[Q]: c, cut_off_probability: dead}) - alive_mean
+    assert sp.expand(gap - (1 - dead) * slack) == 0
+
+
+ETA_RECURSION = sp.Eq(XI[J], (ALPHA_OF[J] + (1 - ALPHA_OF[J]) * XI[J - 1]) ** WIDTH[J - 1])
+ETA_LAST = sp.Eq(ETA, XI[DEPTH - 1] ** WIDTH[DEPTH - 1])
+RECURSION_BOUND = sp.Le(MEAN_L[Q], CONSTANT[Q] * (1 - ETA))
+C_ONE = sp.Eq(CONSTANT[1], ENTRIES(READOUT) * sp.Product(COLUMNS(WEIGHT[J]), (J, 1, DEPTH - 1)))
+C_TWO = sp.Eq(CONSTANT[2], LENGTH(READOUT) * sp.Product(FROBENIUS(WEIGHT[J]), (J, 1, DEPTH - 1)))
+
+
 @statement(
     "thm-a-recursion",
     kind="theorem",
     title="Theorem A: the repaired Theorem 3.3",
     source="this book",
-    status="proved",
-    uses=("lem-regions", "lem-all-paths", "lem-harris"),
+    status="kernel proved, glue argued",
+    uses=("lem-expectation", "lem-regions", "lem-all-paths", "lem-harris", "def-cut-off"),
+    claims={
+        "recursion": ETA_RECURSION,
+        "last": ETA_LAST,
+        "bound": RECURSION_BOUND,
+        "c_1": C_ONE,
+        "c_2": C_TWO,
+    },
+    cases=mask_cases,
 )
-def theorem_a() -> None:
+def theorem_a(recursion: sp.Eq, last: sp.Eq, bound: sp.Le, c_1: sp.Eq, c_2: sp.Eq) -> None:
     r"""Fix two classes $a \ne k$ and let $h = g_a - g_k$ be a ReLU network, with or without biases, whose
     weights are $W'_j \circ M_j$, with all entries of the masks independent and $0$ with probability
-    $\alpha_j$. Let
-    $\xi_0 = 0$, $\xi_j = (\alpha_j + (1 - \alpha_j)\, \xi_{j-1})^{n_{j-1}}$ and
-    $\eta = \xi_{d-1}^{n_{d-1}}$. On every ball, and on all of $\mathbb{R}^n$,
+    $\alpha_j$. Let $\xi_0 = 0$ and, for $j = 1, \dots, d - 1$,
 
-    $$\mathbb{E} L_q \le c_q\, (1 - \eta), \qquad q \in \{1, 2\},$$
+    $$<<recursion>>, \qquad <<last>> .$$
 
-    with $c_1 = \lVert c \rVert_1 \prod_j \max_u \sum_{u'} |W'_j[u', u]|$,
-    $c_2 = \lVert c \rVert_2 \prod_j \lVert W'_j \rVert_F$ and $c = w_a - w_k$.
+    On every ball, and on all of $\mathbb{R}^n$, for $q \in \{1, 2\}$,
+
+    $$<<bound>>,$$
+
+    with $c = w_a - w_k$ and
+
+    $$<<c_1>>, \qquad <<c_2>> .$$
     """
     alpha, below = sp.symbols("alpha xi", nonnegative=True)
     # A_u' = "the weight from u' is masked, or u' is cut off": two independent events
     neither = (1 - alpha) * (1 - below)
-    assert sp.expand(1 - neither - recursion(alpha, below, 1)) == 0
     # Harris: Pr(all A_u') >= prod Pr(A_u'), the same probability for all n_{j-1} of them
     n, u = sp.Symbol("n", integer=True, positive=True), sp.Symbol("u", integer=True)
-    assert sp.Product(recursion(alpha, below, 1), (u, 1, n)).doit() == recursion(alpha, below, n)
+    by_harris = sp.Product(sp.expand(1 - neither), (u, 1, n)).doit()
+    printed = recursion.rhs.subs({ALPHA_OF[J]: alpha, XI[J - 1]: below, WIDTH[J - 1]: n})
+    assert sp.simplify(printed - by_harris) == 0
+    all_units = sp.Product(below, (u, 1, n)).doit()  # once more, over the units of the last layer
+    assert last.rhs.subs({XI[DEPTH - 1]: below, WIDTH[DEPTH - 1]: n}) == all_units
+    bounded_where_connected(bound, ETA)
     for widths in SHAPES:  # a unit of layer j is cut off with probability at least xi_j, on a grid of alpha
         for depth in range(2, len(widths) + 1):
             lone = (*widths[: depth - 1], 1)
-            shapes = pair_sizes(lone)
-            sums = kept_sums(shapes, lambda m: Fraction(cut_off(m)))
-            symbol = sp.Symbol("alpha")
-            truth = mask_polynomial(shapes, sums, [symbol] * (depth - 1))
+            sums = cut_off_sums(lone)
             for tenth in range(11):
-                value = Fraction(tenth, 10)
-                exact = truth.eval(sp.Rational(tenth, 10))
-                assert exact >= xi(lone, [value] * (depth - 1))[-1]
-    for case, grid in random_cases():
-        for alphas in grid:
-            assert_bounded(case, alphas, eta(case.net.widths, alphas))
+                alphas = [Fraction(tenth, 10)] * (depth - 1)
+                assert expectation(pair_sizes(lone), sums, alphas) >= xi(lone, alphas)[-1]
 
 
 @statement(
@@ -135,57 +171,71 @@ def theorem_a() -> None:
     kind="theorem",
     title="Theorem A⁺: with the true probability",
     source="this book",
-    status="proved",
-    uses=("lem-regions", "lem-all-paths", "prop-percolation"),
+    status="kernel proved, glue argued",
+    uses=(
+        "lem-expectation",
+        "lem-regions",
+        "lem-all-paths",
+        "def-cut-off",
+        "prop-percolation",
+        "thm-a-recursion",
+    ),
+    claims={"bound": sp.Le(MEAN_L[Q], CONSTANT[Q] * (1 - ETA_STAR))},
+    cases=mask_cases,
 )
-def theorem_a_plus() -> None:
-    r"""In the setting of {prf:ref}`thm-a-recursion`, $\mathbb{E} L_q \le c_q\, (1 - \eta^*)$ for
-    $q \in \{1, 2\}$, with $\eta^*$ from {prf:ref}`prop-percolation`.
+def theorem_a_plus(bound: sp.Le) -> None:
+    r"""In the setting of {prf:ref}`thm-a-recursion`, for $q \in \{1, 2\}$,
+
+    $$<<bound>>,$$
+
+    with the $\eta^*$ of {prf:ref}`prop-percolation`.
     """
-    dead, c, slack = sp.symbols("dead c s", nonnegative=True)
-    # L = 0 with probability eta*, and L = c - slack otherwise
-    alive_mean = (1 - dead) * (c - slack)
-    assert sp.expand(c * (1 - dead) - alive_mean - (1 - dead) * slack) == 0
+    bounded_where_connected(bound, ETA_STAR)
     for case, grid in random_cases():
         for alphas in grid:
-            probability = eta_star(case.net.widths, alphas)
-            assert case.mean(alphas).cut_off == probability
-            assert_bounded(case, alphas, probability)
+            assert case.mean(alphas).cut_off == eta_star(case.net.widths, alphas)
 
 
 @statement(
     "thm-3-3",
     kind="theorem",
-    title="The paper's Theorem 3.3, false as printed, true with two repairs",
+    title="GZZC Theorem 3.3, false as printed, true with two repairs",
     source=PAPER,
-    status="proved",
+    status="kernel proved, glue argued",
     uses=("thm-a-recursion", "prop-eta-monotone", "cex-winner-depends-on-masks", "cex-row-sums"),
+    claims={
+        "two": RECURSION_BOUND.subs(Q, 2),
+        "one": RECURSION_BOUND.subs(Q, 1),
+        "c_2": C_TWO,
+        "c_1": C_ONE,
+    },
+    cases=mask_cases,
 )
-def theorem_3_3() -> None:
+def theorem_3_3(two: sp.Le, one: sp.Le, c_2: sp.Eq, c_1: sp.Eq) -> None:
     r"""Let the weight matrix be represented as $W_j = W'_j \circ M_j$, in which $\{M_j[u, v]\}$ are
     independent Bernoulli $B(1, 1 - \alpha_j)$ random variables and $0 \notin \{W'_j[u, v]\}$, for
-    $j \in \{1, \dots, d-1\}$. Then for any $x \in \mathbb{R}^n$ and $k \in \{1, \dots, c\}$, it holds that
+    $j \in \{1, \dots, d-1\}$. Then for any $x \in \mathbb{R}^n$ and every class $k$, it holds that
 
-    $$\mathbb{E}_{M_1, \dots, M_{d-1}}(L_{2,x}^k) \le c_2 \cdot (1 - \eta(\alpha_1, \dots, \alpha_{d-1}; x))
-      \quad\text{and}$$
+    $$<<two>> \qquad\text{and}\qquad <<one>>,$$
 
-    $$\mathbb{E}_{M_1, \dots, M_{d-1}}(L_{1,x}^k) \le c_1 \cdot (1 - \eta(\alpha_1, \dots, \alpha_{d-1}; x)),
-      $$
+    in which function $\eta$ is monotonically increasing w.r.t. each $\alpha_j$, and, with
+    $c = w_{\hat y} - w_k$,
 
-    in which function $\eta$ is monotonically increasing w.r.t. each $\alpha_j$,
-    $c_2 = \lVert w_{\hat y} - w_k \rVert_2 \prod_j \lVert W'_j \rVert_F$ and
-    $c_1 = \lVert w_{\hat y} - w_k \rVert_1 \prod_j \lVert W'_j \rVert_{1,\infty}$ are two constants.
-    (False as it stands. True if $\hat y$ is replaced by a class fixed before the masks are drawn,
-    {prf:ref}`cex-winner-depends-on-masks`, and $\lVert \cdot \rVert_{1,\infty}$ is the largest column sum of
-    absolute values, {prf:ref}`cex-row-sums`; with the $\eta$ of {prf:ref}`thm-a-recursion`, which does not
-    depend on $x$.)
+    $$<<c_2>> \qquad\text{and}\qquad <<c_1>>$$
+
+    are two constants. (The paper writes $\eta(\alpha_1, \dots, \alpha_{d-1}; x)$ and
+    $\lVert W'_j \rVert_{1, \infty}$. False as it stands. True if $\hat y$ is replaced by a class fixed before
+    the masks are drawn, {prf:ref}`cex-winner-depends-on-masks`, and $\lVert \cdot \rVert_{1,\infty}$ is the
+    largest column sum of absolute values, {prf:ref}`cex-row-sums`, as it is written here; with the $\eta$ of
+    {prf:ref}`thm-a-recursion`, which does not depend on $x$.)
     """
+    bounded_where_connected(two.subs({MEAN_L[2]: MEAN_L[Q], CONSTANT[2]: CONSTANT[Q]}), ETA)
+    bounded_where_connected(one.subs({MEAN_L[1]: MEAN_L[Q], CONSTANT[1]: CONSTANT[Q]}), ETA)
     for case, grid in random_cases():
         for alphas in grid:
-            assert_bounded(case, alphas, eta(case.net.widths, alphas))
             for j, alpha in enumerate(alphas):
                 sparser = [*alphas[:j], (1 + alpha) / 2, *alphas[j + 1 :]]
                 assert eta(case.net.widths, alphas) <= eta(case.net.widths, sparser)
 
 
-__all__ = ["assert_bounded", "printed_constant"]
+__all__ = ["RECURSION_BOUND", "bounded_where_connected"]

@@ -112,9 +112,9 @@ def definition() -> None:
 @statement(
     "prop-percolation",
     kind="proposition",
-    title="Percolation: the law of the number of connected units",
+    title="Percolation: the distribution of the number of connected units",
     source="this book",
-    status="proved",
+    status="kernel proved, glue argued",
     uses=("def-cut-off",),
 )
 def percolation() -> None:
@@ -170,8 +170,8 @@ def two_hidden_layers() -> None:
     kind="proposition",
     title="The recursion stays below the truth",
     source="this book; paper, equation (14), with deactivation replaced by being cut off",
-    status="proved",
-    uses=("prop-percolation", "lem-jensen-power"),
+    status="kernel proved, glue argued",
+    uses=("lem-expectation", "prop-percolation", "lem-jensen-power"),
 )
 def recursion_below() -> None:
     r"""Let $\xi_0 = 0$, $\xi_j = (\alpha_j + (1 - \alpha_j)\, \xi_{j-1})^{n_{j-1}}$ and
@@ -208,8 +208,8 @@ def recursion_below() -> None:
     kind="proposition",
     title=r"Both $\eta$ and $\eta^*$ grow with every $\alpha_j$",
     source='this book; paper, Theorem 3.3, "function eta is monotonically increasing"',
-    status="proved",
-    uses=("def-cut-off",),
+    status="kernel proved, glue argued",
+    uses=("lem-expectation", "def-cut-off"),
 )
 def monotone() -> None:
     r"""$\eta$ and $\eta^*$ are nondecreasing in every $\alpha_j \in [0, 1]$, $\eta$ strictly increasing for
