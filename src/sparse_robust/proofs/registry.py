@@ -23,6 +23,7 @@ MODULES = (
     "deep.guarantees.paper",
     "deep.guarantees.errata",
     "deep.guarantees.radius",
+    "deep.lipschitz.segments",
     "deep.lipschitz.paper",
     "deep.lipschitz.errata",
     "deep.lipschitz.chain",

@@ -115,7 +115,7 @@ def plain(formula: sp.Expr) -> sp.Expr:
 
 def _class_values(law: FiniteLaw, model: Binary | Multiclass, classes: Iterable[int]) -> dict[Any, Any]:
     right = {k: law.probability(model.correct_as(k)) for k in classes}
-    prior = {k: law.probability(lambda y, _, k=k: y == k) for k in right}
+    prior = {k: sum((atom.mass for atom in law.atoms if atom.label == k), Fraction(0)) for k in right}
     return {
         K: tuple(right),
         PRIOR: prior,

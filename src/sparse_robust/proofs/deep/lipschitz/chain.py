@@ -99,9 +99,9 @@ def interval_gradient() -> None:
         upper = largest(backward_bounds(net, states)[0])
         for region in regions(net, ball):
             assert (abs(region.gradient) <= upper).all()
-            for state, live, always in zip(region.pattern, states.live, states.always, strict=True):
-                assert (state <= live).all()
-                assert (always <= state).all()
+            for pattern, live, always in zip(region.pattern, states.live, states.always, strict=True):
+                assert (pattern <= live).all()
+                assert (always <= pattern).all()
 
 
 SAMPLED, INTERVAL = sp.Symbol(r"\max_i \lVert \nabla h(x_i) \rVert_q"), sp.Symbol(r"\lVert u \rVert_q")

@@ -238,12 +238,17 @@ def gamma_slopes(ball: sp.Eq, plane: sp.Eq) -> None:
         assert sp.diff(mean, ALPHA).subs(ALPHA, 0) == slope
 
 
+def masked_gamma(x: Any, domain: Any, masks: Any) -> Any:
+    """gamma of the example under masks, at x on a domain."""
+    return gamma(EXAMPLE.masked(masks), x, domain)
+
+
 def slopes_of_gamma() -> Case:
     """Both derivatives, as sums of ablations."""
     x, shapes = fractions([1, 1]), mask_shapes(EXAMPLE)
     return {
         sp.Symbol(rf"s_{{\mathrm{{{name}}}}}"): sum(
-            ablations(shapes, lambda masks, d=domain: gamma(EXAMPLE.masked(masks), x, d)).values()
+            ablations(shapes, partial(masked_gamma, x, domain)).values()
         )
         for name, domain in (("ball", EXAMPLE_BALL), ("plane", None))
     }
