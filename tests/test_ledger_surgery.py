@@ -55,7 +55,7 @@ def test_the_deepest_operation_is_before_the_first_loss():
     lost_twice = table(lambda r, k, a: 0.95 if k == "accuracy" and r in (2, 5) else 0.98)
     assert deepest(lost_twice) == 1
     assert deepest(table(as_the_paper_says)) == 4
-    assert deepest(table(as_the_paper_says), room=0.02) == 5
+    assert deepest(table(as_the_paper_says), tolerance=0.02) == 5
     assert deepest(table(lambda r, k, a: 0.98 if r == 0 else 0.9)) == 0
 
 

@@ -12,13 +12,12 @@ from .carlini_wagner import carlini_wagner
 from .contract import AttackResult
 from .deepfool import deepfool
 from .fgs import fast_gradient_sign, random_fast_gradient_sign, random_signs
-from .minimal import MinimalResult, Way, minimal_l2
+from .minimal import Way, minimal_l2
 from .projected_gradient import projected_gradient_descent
 from .projection import cross
 
 __all__ = [
     "AttackResult",
-    "MinimalResult",
     "Way",
     "adaptive_projected_gradient_descent",
     "carlini_wagner",

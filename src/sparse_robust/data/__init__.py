@@ -1,7 +1,7 @@
 """Data sets: files become uint8 tensors with a fingerprint; a damaged file becomes one clear error."""
 
 from . import npz
-from .caffemodel import CaffeLayer, read_caffemodel
+from .caffemodel import read_caffemodel
 from .cifar import MissingDataError, describe_cifar10, load_cifar10
 from .dataset import DataError, Dataset, Split, fingerprint, pixels, select_classes
 from .made import made_images
@@ -11,7 +11,6 @@ from .sample import draw_sample, embedded_digits
 
 __all__ = [
     "PUBLISHED_MODELS",
-    "CaffeLayer",
     "DataError",
     "Dataset",
     "MissingDataError",

@@ -131,6 +131,3 @@ def _blobs(layer: Any, path: Path) -> Iterator[NDArray[np.float32]]:
             found = f"a blob of shape {shape[:MAX_AXES]} with {len(numbers)} numbers"
             raise data_error(path, expected="a .caffemodel", found=found, remedy=REMEDY)
         yield numbers.reshape(shape)
-
-
-__all__ = ["CaffeLayer", "read_caffemodel"]

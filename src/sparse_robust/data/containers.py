@@ -209,6 +209,3 @@ def parse_idx(file: Path | str, content: bytes, idx: IdxFile, remedy: str = REME
 def _split(images: NDArray[np.integer], labels: NDArray[np.integer]) -> Split:
     # a copy, because torch wants memory that it may write to
     return Split(torch.from_numpy(images.copy()), torch.from_numpy(labels.astype(np.int64)))
-
-
-__all__ = ["CLASSES", "REMEDY", "SIDE", "Edition", "IdxFile", "parse_idx", "read_idx_folder", "read_npz"]

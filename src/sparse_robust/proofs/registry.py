@@ -107,6 +107,3 @@ def run(label: str) -> Outcome:
     except Exception as failure:  # a broken proof step may raise anything; it is a failed check all the same
         error = f"{type(failure).__name__}: {failure}"
     return Outcome(target, error, time.perf_counter() - start)
-
-
-__all__ = ["MODULES", "Outcome", "ancestors", "fully_checked", "get", "registry", "run"]

@@ -519,29 +519,3 @@ def statement(
         return proof
 
     return register
-
-
-__all__ = [
-    "MACHINE_CHECKED",
-    "OUTCOMES",
-    "REGISTERED",
-    "Case",
-    "Every",
-    "Kind",
-    "Largest",
-    "Least",
-    "Mean",
-    "Pr",
-    "Statement",
-    "Status",
-    "Total",
-    "chain",
-    "evaluate",
-    "holds",
-    "indicator",
-    "latex",
-    "operator",
-    "sides",
-    "sign",
-    "statement",
-]

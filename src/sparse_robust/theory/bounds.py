@@ -204,20 +204,3 @@ def _average(moments: ClassMoments, value: Tensor, absent: Tensor | None = None)
 def _positive(eps: float) -> None:
     if not eps > 0:
         raise ValueError(f"eps = {eps}: the bounds for r_inf need a positive radius")
-
-
-__all__ = [
-    "ClassMoments",
-    "area_under_rinf",
-    "binary_r2",
-    "binary_rinf_bound",
-    "bounded_lower",
-    "cantelli_lower",
-    "class_margins",
-    "class_moments",
-    "multiclass_bound",
-    "multiclass_bound_plus",
-    "norm_ratio",
-    "product_zero_probability",
-    "vacuity_threshold",
-]

@@ -168,14 +168,3 @@ def _checked(radii: Array, correct: Array) -> tuple[Array, Array]:
             f" got shapes {radii.shape} and {correct.shape}"
         )
     return radii, correct
-
-
-__all__ = [
-    "Constants",
-    "best_certificate",
-    "certificate",
-    "certified_r2",
-    "certified_rinf",
-    "network_certificate",
-    "rivals",
-]

@@ -88,6 +88,3 @@ def _euclidean(normals: Array, offsets: Array, x: Array) -> float:
     scale = np.where(lengths > 0, lengths, 1.0)
     step = least_distance(normals / scale[:, None], -(offsets + normals @ x) / scale)
     return inf if step is None else float(np.linalg.norm(step))
-
-
-__all__ = ["distance", "lost"]

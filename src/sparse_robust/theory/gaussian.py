@@ -210,18 +210,3 @@ def _metrics(w: Array, m: Array, sigma: float, eps: float) -> dict[str, float]:
         "z": float(robust_signal(w, m, eps)),
         "bound": float(printed_bound(w, m, sigma, eps)),
     }
-
-
-__all__ = [
-    "accuracy",
-    "hard_threshold",
-    "phase_boundary",
-    "printed_bound",
-    "pruning_gain",
-    "pruning_path",
-    "r_2",
-    "r_inf",
-    "robust_signal",
-    "signal",
-    "soft_threshold",
-]

@@ -145,19 +145,3 @@ def live_net(net: ReluNet, states: States) -> ReluNet:
     masks = [rows * live[None] for rows, live in zip(before, states.live, strict=True)]
     kept = net.masked(masks)
     return ReluNet(kept.weights, net.readout * states.live[-1], net.biases, net.offset)
-
-
-__all__ = [
-    "Interval",
-    "States",
-    "backward_bounds",
-    "largest",
-    "live_net",
-    "norm_power",
-    "norm_root",
-    "part_bound",
-    "preactivation_bounds",
-    "product_interval",
-    "switched",
-    "unit_states",
-]

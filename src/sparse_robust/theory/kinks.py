@@ -132,15 +132,3 @@ def _tightest(rows: list[Inequality]) -> list[Inequality]:
         if key not in best or (level, not strict) < (best[key][0], not best[key][1]):
             best[key] = (level, strict, a / scale)
     return [(a, level, strict) for level, strict, a in best.values()]
-
-
-__all__ = [
-    "Affine",
-    "affine_radius",
-    "along_the_curve",
-    "attained_patterns",
-    "clearance",
-    "feasible",
-    "kink_functions",
-    "off_kinks",
-]

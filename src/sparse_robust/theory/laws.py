@@ -294,25 +294,3 @@ def random_vector(rng: random.Random, dimension: int) -> Vector:
         Fraction(0) if rng.random() < 1 / 6 else Fraction(rng.randint(-20, 20), rng.randint(1, 6))
         for _ in range(dimension)
     )
-
-
-__all__ = [
-    "Atom",
-    "Binary",
-    "Dual",
-    "Event",
-    "FiniteLaw",
-    "Multiclass",
-    "Vector",
-    "dot",
-    "exp_sum_sign",
-    "l1",
-    "l2_squared",
-    "minus",
-    "random_law",
-    "random_vector",
-    "ratio",
-    "sign",
-    "sqrt_bounds",
-    "vector",
-]

@@ -247,15 +247,3 @@ def _input_shapes(stages: Sequence[Stage]) -> list[tuple[int, ...]]:
 def _check_readout(readout: Tensor, outputs: int) -> None:
     if readout.shape != (outputs,):
         raise ValueError(f"readout needs {outputs} entries, got shape {(*readout.shape,)}")
-
-
-__all__ = [
-    "Choices",
-    "Range",
-    "Stage",
-    "gradient_bound",
-    "live_path_norm",
-    "sampled_gradients",
-    "stage_choices",
-    "through",
-]

@@ -298,18 +298,3 @@ def _first(layers: Sequence[Layer]) -> LinearMap:
     if not layers or not isinstance(layers[0], LinearMap):
         raise ValueError("give at least one layer, the first of them a linear map, which fixes the inputs")
     return layers[0]
-
-
-__all__ = [
-    "Conv2d",
-    "Dense",
-    "LinearMap",
-    "MaxPool2d",
-    "SpectralNorm",
-    "frobenius",
-    "layers_path_norm",
-    "layers_product",
-    "norm_1",
-    "norm_inf",
-    "spectral_norm",
-]

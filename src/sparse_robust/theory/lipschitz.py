@@ -165,16 +165,3 @@ def interval_power(net: ReluNet, states: States, *, q: float) -> Any:
     Reference: `prop-interval-gradient`; Weng et al. 2018, Towards fast computation, Fast-Lip.
     """
     return norm_power(largest(backward_bounds(net, states)[0]), q)
-
-
-__all__ = [
-    "chain_powers",
-    "induced_norm",
-    "interval_power",
-    "layer_product",
-    "lipschitz",
-    "lipschitz_power",
-    "literal_product",
-    "sampled_power",
-    "uniform_points",
-]

@@ -208,27 +208,3 @@ def _check(net: ReluNet, alphas: Sequence[Any]) -> None:
     for alpha in alphas:
         if not 0 <= alpha <= 1:
             raise ValueError(f"alpha = {alpha}: the probability of a masked weight lies in [0, 1]")
-
-
-__all__ = [
-    "Norm",
-    "all_paths",
-    "bernstein_bound",
-    "best_bound",
-    "energy_bound",
-    "frobenius_bound",
-    "gaussian_energy",
-    "gradient_second_moment",
-    "kept_energy",
-    "kept_product",
-    "norm_product",
-    "norm_product_power",
-    "path_norm",
-    "path_norm_bound",
-    "path_norm_variance",
-    "percolation_bound",
-    "positive_means",
-    "recursion_bound",
-    "second_moment_bound",
-    "second_moments",
-]

@@ -41,6 +41,3 @@ def ablations(shapes: Sequence[Shape], value: Callable[[Masks], Any]) -> dict[Pl
     everything: Masks = tuple(np.ones(shape, dtype=bool) for shape in shapes)
     whole = value(everything)
     return {place: value(with_bit(everything, place, False)) - whole for place in places(shapes)}
-
-
-__all__ = ["Place", "ablations", "places", "probability", "with_bit"]

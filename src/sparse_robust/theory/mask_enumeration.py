@@ -85,16 +85,3 @@ def cut_off(masks: Masks) -> bool:
     for mask in masks:
         reached = np.any(mask[reached], axis=0)
     return not reached.any()
-
-
-__all__ = [
-    "MOST_WEIGHTS",
-    "Masks",
-    "Shape",
-    "all_masks",
-    "cut_off",
-    "expectation",
-    "kept_sums",
-    "mask_polynomial",
-    "mask_shapes",
-]

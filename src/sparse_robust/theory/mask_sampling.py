@@ -29,7 +29,7 @@ ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
-class Estimate:
+class SampleMean:
     """An estimated expectation.
 
     Attributes:
@@ -109,7 +109,7 @@ def mean_over_masks(
     path_norms: ArrayLike,
     *,
     confidence: float = 0.95,
-) -> Estimate:
+) -> SampleMean:
     """E X for a variable 0 <= X <= PN of the masks, from draws of X and of the path norm PN.
 
     The first quarter of the draws only fixes the coefficient b in [0, 1] of the control variate. Beyond a
@@ -143,7 +143,7 @@ def mean_over_masks(
     half = bernstein_half_width(z, spread=level, confidence=confidence)
     centre = float(z.mean())
     variance = float(x.var())
-    return Estimate(
+    return SampleMean(
         mean=centre,
         low=max(centre - half - coefficient * beyond, 0.0),
         high=min(centre + half + beyond, mean),
@@ -163,13 +163,3 @@ def _coefficient(x: np.ndarray, y: np.ndarray) -> float:
     deviation = y - y.mean()
     square = float(deviation @ deviation)
     return min(max(float(deviation @ x) / square, 0.0), 1.0) if square > 0 else 0.0
-
-
-__all__ = [
-    "ALARM",
-    "Estimate",
-    "bernstein_half_width",
-    "draw_masks",
-    "mean_over_masks",
-    "sampler_score",
-]

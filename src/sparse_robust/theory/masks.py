@@ -173,16 +173,3 @@ def _check(widths: Sequence[int], alphas: Sequence[Any], *, exact: bool = False)
             )
         if not isinstance(alpha, sp.Expr) and not 0 <= alpha <= 1:
             raise ValueError(f"alpha = {alpha}: the probability of a masked weight lies in [0, 1]")
-
-
-__all__ = [
-    "EXACT",
-    "eta",
-    "eta_star",
-    "format_probability",
-    "hidden_weights",
-    "log_eta",
-    "log_eta_star",
-    "sparsity_for",
-    "xi",
-]

@@ -157,6 +157,3 @@ def fractions(values: Any) -> Array:
     """An array of ``Fraction`` from nested sequences of integers, fractions or strings."""
     array = np.array(values, dtype=object)
     return np.array([Fraction(str(v)) for v in array.flat], dtype=object).reshape(array.shape)
-
-
-__all__ = ["Array", "Pattern", "ReluNet", "closed_region", "exact_net", "float_net", "fractions"]

@@ -58,6 +58,3 @@ def zero_line(net: ReluNet, corners: Array) -> Array:
         if levels[i] * levels[j] < 0
     ]
     return np.array(ends, dtype=corners.dtype).reshape(len(ends), 2)
-
-
-__all__ = ["area", "clip", "polygon", "zero_line"]

@@ -309,16 +309,3 @@ def least_distance(rows: Array, need: Array) -> Array | None:
         return None
     z = np.asarray(residual[:-1] / inverse)
     return z if (rows @ z >= need - SLACK / 2).all() else None
-
-
-__all__ = [
-    "Ball",
-    "Interior",
-    "Part",
-    "Region",
-    "Worth",
-    "eliminated",
-    "fourier_motzkin",
-    "least_distance",
-    "regions",
-]

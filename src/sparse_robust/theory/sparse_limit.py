@@ -90,15 +90,3 @@ def sparse_enclosure(net: ReluNet, keeps: Sequence[Any], ball: Ball | None = Non
     """
     whole, quiet, live = math.prod(keeps), nothing_else(net, keeps), lone_path_sum(net, ball)
     return whole * quiet * live, whole * (quiet * live + (1 - quiet) * path_norm(net))
-
-
-__all__ = [
-    "Path",
-    "alive_alone",
-    "alone",
-    "lone_path_sum",
-    "nothing_else",
-    "path_weight",
-    "paths",
-    "sparse_enclosure",
-]

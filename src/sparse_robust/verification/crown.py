@@ -248,15 +248,3 @@ def _inner(rows: Tensor, values: Tensor) -> Tensor:
 def _adjoint(layer: LinearMap, rows: Tensor) -> Tensor:
     """``rows [N, M, *outputs]`` times the layer, ``[N, M, *inputs]``."""
     return layer.adjoint(rows.flatten(0, 1)).unflatten(0, rows.shape[:2])
-
-
-__all__ = [
-    "Ascent",
-    "Bounds",
-    "crown_bounds",
-    "interval_bounds",
-    "lower",
-    "margin_bounds",
-    "optimised_lower",
-    "relaxations",
-]

@@ -228,6 +228,3 @@ def inside(around: Neighbourhood, points: Tensor) -> Tensor:
     rounded = target.to(points.dtype)
     beyond = (rounded.double() - centre).abs() > radius
     return torch.where(beyond, torch.nextafter(rounded, centre.to(points.dtype)), rounded)
-
-
-__all__ = ["Attack", "Decisions", "certified", "decide", "inside", "lone_logits", "misclassified", "one_step"]

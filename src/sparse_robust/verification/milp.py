@@ -289,6 +289,3 @@ def _affine(stage: Any) -> tuple[Array, Array]:
 
 def _array(values: Tensor) -> Array:
     return values.detach().double().numpy()
-
-
-__all__ = ["TARGET", "TOLERANCE", "Answer", "Outcome", "Program", "Solver", "program", "solve"]

@@ -136,6 +136,3 @@ def _in_box(rows: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> tuple[Te
     corner = torch.where(rows > 0, rows * low, rows * high).sum(-1)
     worst = torch.maximum(low.abs(), high.abs())
     return torch.maximum(torch.where(usable, value, corner), corner), size + (rows.abs() * worst).sum(-1)
-
-
-__all__ = ["Neighbourhood"]

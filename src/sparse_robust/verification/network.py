@@ -102,6 +102,3 @@ def compact(layers: Stages) -> tuple[Stages, Tensor]:
         for stage, w, b, into, out in zip(layers, weights, biases, kept, rows, strict=True)
     )
     return small, kept[0].nonzero()[:, 0]
-
-
-__all__ = ["Stages", "compact", "is_dense", "replica", "stages"]

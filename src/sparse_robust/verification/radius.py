@@ -94,6 +94,3 @@ def certified_radius(
         safe = bound > 0
         low, high = torch.where(safe, middle, low), torch.where(safe, high, middle)
     return low
-
-
-__all__ = ["CROWN", "MinimalAttack", "attack_radius", "certified_radius", "deepfool_in_box"]

@@ -131,6 +131,3 @@ def windows(pool: MaxPool2d, images: Tensor) -> Tensor:
     """The windows of ``images [N, C, H, W]``, ``[N, C, kernel^2, windows]``."""
     flat = functional.unfold(images.flatten(0, 1)[:, None], pool.kernel, stride=pool.stride)
     return flat.unflatten(0, images.shape[:2])
-
-
-__all__ = ["MaxPlanes", "Relaxation", "ReluLines", "max_planes", "relu_lines", "windows"]

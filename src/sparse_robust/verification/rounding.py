@@ -59,6 +59,3 @@ def below(values: Tensor) -> Tensor:
 def above(values: Tensor) -> Tensor:
     """The next larger floating-point numbers."""
     return torch.nextafter(values, torch.full_like(values, math.inf))
-
-
-__all__ = ["above", "below", "gamma", "margin", "operations"]

@@ -129,6 +129,3 @@ def _or_earlier(attack: Attack, earlier: Decisions) -> Attack:
         return replace(found, x_adv=torch.where(better[:, None], earlier.x_adv, found.x_adv))
 
     return tried
-
-
-__all__ = ["VerificationResult", "verify"]

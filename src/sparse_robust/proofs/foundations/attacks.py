@@ -208,6 +208,3 @@ def rfgs() -> None:
             mean = sum(change.values()) / 2
             assert sp.expand(mean + (EPS - alpha) * sp.Abs(w)) == 0
             assert sp.expand(sum((v - mean) ** 2 for v in change.values()) / 2 - alpha**2 * w**2) == 0
-
-
-__all__ = ["EPS", "LABELS", "LinfStep", "assert_lowest", "fgs_step"]

@@ -242,15 +242,3 @@ def cw_penalty() -> None:
     assert_penalty_minimiser(penalty_multiplier)
     f, k, norm = sp.symbols("f k N", positive=True)
     assert sp.expand((f + k) / norm - f / norm - k / norm) == 0
-
-
-__all__ = [
-    "assert_clip_is_projection",
-    "assert_lowest_in_box",
-    "assert_penalty_minimiser",
-    "assert_shortest",
-    "boxed_fgs_step",
-    "clipped",
-    "penalty_multiplier",
-    "shortest_in_box",
-]

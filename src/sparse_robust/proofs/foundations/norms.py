@@ -256,15 +256,3 @@ def random_winner(rng: random.Random) -> tuple[Multiclass, Vector, int]:
         winner = max(range(classes), key=model.scores(x).__getitem__)
         if model.correct(winner, x) and any(any(v) for v, _ in model.rivals(winner)):
             return model, x, winner
-
-
-__all__ = [
-    "NEGATIVE",
-    "POSITIVE",
-    "SIGN_BRANCHES",
-    "assert_projection",
-    "assert_steepest",
-    "projection",
-    "steepest",
-    "young_gap",
-]

@@ -110,36 +110,3 @@ def gaussian_cases() -> list[Case]:
     sigma, eps = sp.Integer(2), sp.Integer(1)
     directions = (MEANS, -MEANS, soft(MEANS, eps), exact(0, 1, 0), exact(2, -1, 2))
     return [gaussian_case(w, MEANS, sigma, eps) for w in directions]
-
-
-__all__ = [
-    "CDF",
-    "EPS",
-    "INNER",
-    "MEANS",
-    "NORM_1",
-    "NORM_2",
-    "NORM_INF",
-    "PHI",
-    "ROBUST_SIGNAL",
-    "R_2",
-    "R_INF",
-    "SIGMA",
-    "SIGNAL",
-    "SOFT",
-    "A",
-    "G",
-    "M",
-    "W",
-    "cdf",
-    "exact",
-    "expectation_above",
-    "gaussian_case",
-    "gaussian_cases",
-    "metrics",
-    "norm_1",
-    "norm_2",
-    "phi",
-    "r_2_of",
-    "soft",
-]  # fmt: skip

@@ -147,6 +147,3 @@ def deepfool_upper() -> None:
     assert net(landed) < 0
     assert landed[0] - x[0] == Fraction(7, 2)
     assert distance(net, x) == Fraction(4, 5)
-
-
-__all__ = ["no_fixed_point"]

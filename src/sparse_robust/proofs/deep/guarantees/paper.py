@@ -382,6 +382,3 @@ def _affine(net: ReluNet, x: Array, radius: Fraction) -> bool:
     """Whether no unit changes its state in the open ball, so that the network is affine there."""
     *layers, _ = net.affine(net.pattern(x))
     return not any((abs(x @ slope + shift) < radius * abs(slope).sum(0)).any() for slope, shift in layers)
-
-
-__all__ = ["EIGHT", "LINE", "certified_case", "linf", "local_gamma", "random_nets", "remaining"]

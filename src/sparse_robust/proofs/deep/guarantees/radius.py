@@ -311,6 +311,3 @@ def _survives(net: ReluNet, x: Array, size: Fraction) -> bool:
     """Whether the lead outlasts the corners and the sign of the gradient: some attacks of this radius."""
     corners = [fractions([a, b]) for a in (-1, 0, 1) for b in (-1, 0, 1)]
     return all(net(x + size * c) > 0 for c in corners)
-
-
-__all__ = ["best_attack", "fallback", "worst"]

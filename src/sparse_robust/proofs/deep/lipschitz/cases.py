@@ -160,31 +160,3 @@ def lemma_case(net: ReluNet, ball: Ball | None, q: float) -> Case:
         PLACE: [Place(setting, pattern) for pattern in attained_patterns(net, ball)],
         DEPTH: len(net.weights) + 1,
     }
-
-
-__all__ = [
-    "DEPTH",
-    "GRADIENT",
-    "KINK",
-    "L_Q",
-    "NET",
-    "ONE",
-    "PLACE",
-    "READOUT",
-    "STATES",
-    "SUM",
-    "TRANSPOSED",
-    "UNIT",
-    "WEIGHTS",
-    "J",
-    "Place",
-    "Setting",
-    "breakpoints",
-    "crossing",
-    "lemma_case",
-    "over_ball",
-    "random_cases",
-    "random_point",
-    "steepest_slope",
-    "tight_cases",
-]

@@ -261,6 +261,3 @@ def sampled_certificate() -> None:
     u = sp.Symbol("u", positive=True)
     share = sp.integrate(2 * u / 1000, (u, 0, 2)) / 4  # |x_2| < x_1 / K in a square of area 4
     assert share == sp.Rational(1, 1000)
-
-
-__all__ = ["NEAR_STRIP", "OVER_STRIP", "TURNED", "miss", "strip"]

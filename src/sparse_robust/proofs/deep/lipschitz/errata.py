@@ -248,6 +248,3 @@ def live_units(bound: tuple[sp.Le, ...]) -> None:
         )  # q = 2, rounded
         assert layer_product(live, q=2) <= layer_product(net, q=2) + 1e-9
     assert slept > 0
-
-
-__all__ = ["KINK", "SLEEPERS", "SUM", "live_cases", "wide_sum"]

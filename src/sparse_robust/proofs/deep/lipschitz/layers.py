@@ -150,6 +150,3 @@ def power_iteration() -> None:
         assert truth <= found.upper
         values = torch.linalg.svdvals(matrix) ** 2
         assert float((values - found.lower**2).abs().min()) <= found.residual + 1e-9
-
-
-__all__ = ["IMAGE", "random_stack", "start_bound"]

@@ -19,7 +19,6 @@ from . import segments as _segments  # registers its statements before these
 from .cases import (
     DEPTH,
     GRADIENT,
-    KINK,
     L_Q,
     NET,
     PLACE,
@@ -29,11 +28,9 @@ from .cases import (
     TRANSPOSED,
     WEIGHTS,
     J,
-    breakpoints,
     lemma_case,
     over_ball,
     random_cases,
-    random_point,
     tight_cases,
 )
 
@@ -192,17 +189,3 @@ def lemma_3_1(bound: sp.Le) -> None:
     assert column == row_of_transpose
     for net, ball in [*random_cases(seed=46, count=12), (SUM, None)]:  # q = 2, rounded
         assert float(lipschitz_power(net, ball, q=2)) <= layer_product(net, q=2) ** 2 * ROUNDING
-
-
-__all__ = [
-    "KINK",
-    "PAPER",
-    "ROUNDING",
-    "SUM",
-    "backward",
-    "breakpoints",
-    "layer_bound",
-    "lemma_cases",
-    "random_cases",
-    "random_point",
-]

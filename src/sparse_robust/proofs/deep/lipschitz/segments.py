@@ -384,6 +384,3 @@ def lipschitz_of_regions(constant: sp.Eq) -> None:
             for s_, e_ in pairwise(breakpoints(net, x, y)):
                 middle = x + (s_ + e_) / 2 * (y - x)
                 assert tuple(map(bytes, net.pattern(middle))) in patterns
-
-
-__all__ = ["PREMISES", "REGION", "REGION_GRADIENT", "backward", "coordinate_gain", "one_input", "premises"]

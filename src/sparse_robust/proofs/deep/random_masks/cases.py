@@ -155,22 +155,3 @@ def random_net(rng: random.Random, widths: tuple[int, ...], *, biases: bool = Fa
 def random_alphas(rng: random.Random, layers: int) -> list[Fraction]:
     """One sparsity for each layer, some of them 0 or 1."""
     return [rng.choice(SPARSITIES) for _ in range(layers)]
-
-
-__all__ = [
-    "ALPHA",
-    "EXAMPLE",
-    "EXAMPLE_BALL",
-    "ONES",
-    "SPARSITIES",
-    "AllMasks",
-    "OverMasks",
-    "Value",
-    "average",
-    "polynomial",
-    "random_alphas",
-    "random_cases",
-    "random_net",
-    "random_nets",
-    "tight_cases",
-]

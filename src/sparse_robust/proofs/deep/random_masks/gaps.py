@@ -251,21 +251,3 @@ def row_product(net: ReluNet) -> Fraction:
     for w in net.weights:
         value *= abs(w).sum(1).max()
     return value
-
-
-__all__ = [
-    "ANTICORRELATED",
-    "ASLEEP",
-    "BIASED",
-    "DIFFERENCE",
-    "LAST_COLUMNS",
-    "ONE_UNIT",
-    "TWO_INPUTS",
-    "UNBALANCED",
-    "around",
-    "inactive",
-    "lipschitz_of_winner",
-    "product_of_14",
-    "row_product",
-    "winner",
-]

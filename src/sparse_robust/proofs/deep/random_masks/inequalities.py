@@ -127,6 +127,3 @@ def second_moment() -> None:
             for f in (Fraction, lambda v: v**2, lambda v: Fraction(v != 0))
         )
         assert mean**2 <= square * nonzero
-
-
-__all__ = ["ODDS", "covariance", "tangent", "weighted"]

@@ -115,6 +115,3 @@ def honest_interval() -> None:
 def response(net: ReluNet, masks: Masks) -> Any:
     """|h(1, 1)| of the masked network: at most its path norm, as h(0) = 0."""
     return abs(net.masked(masks)(np.ones(net.widths[0], dtype=int)))
-
-
-__all__ = ["beyond", "excess", "response"]

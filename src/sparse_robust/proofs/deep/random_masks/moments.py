@@ -275,6 +275,3 @@ def certificate(net: ReluNet, x: Array, ball: Ball) -> Fraction:
     """gamma = min(h(x) / L_1, R), the certified l_inf radius at x; 0 without a margin."""
     margin = net(x)
     return min(margin / lipschitz_power(net, ball, q=1), ball.radius) if margin > 0 else Fraction(0)
-
-
-__all__ = ["POSITIVE", "certificate", "margin_under", "mean_of_bit", "mean_of_pair"]

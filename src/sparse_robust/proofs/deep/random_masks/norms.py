@@ -254,6 +254,3 @@ def retraining() -> None:
     assert values == [2, 1, 4]
     bound = norm_product_power(EVEN, q=2) * kept_energy(EVEN.weights[0], mask)
     assert bound == 1 < values[2]
-
-
-__all__ = ["EVEN", "PAIR", "gaussian_kept", "largest", "spectral_norm", "spectral_squared", "square_gap"]

@@ -120,38 +120,3 @@ def _mask_cases() -> Iterator[Case]:
         for alphas in grid:
             for q, j in product((1, 2), range(1, len(case.net.widths))):
                 yield mask_case(case, alphas, q, j)
-
-
-__all__ = [
-    "ALPHA_OF",
-    "COLUMNS",
-    "CONSTANT",
-    "DEPTH",
-    "DIAGONAL",
-    "ENTRIES",
-    "ETA",
-    "ETA_STAR",
-    "FROBENIUS",
-    "KEPT",
-    "LENGTH",
-    "MEAN_L",
-    "MEAN_OUTER",
-    "MEAN_PATH_NORM",
-    "MOMENT",
-    "OUTER",
-    "PATH_NORM",
-    "READOUT",
-    "SANDWICH",
-    "TOTAL",
-    "TRACE",
-    "VARIANCE",
-    "WEIGHT",
-    "WIDTH",
-    "XI",
-    "J",
-    "Q",
-    "layers",
-    "mask_case",
-    "mask_cases",
-    "mean_over",
-]  # fmt: skip

@@ -151,6 +151,3 @@ def margins_vanish() -> None:
         assert (
             mean <= AllMasks(net).mean(alphas).l_1 * max(abs(x)) <= max(abs(x)) * path_norm_bound(net, alphas)
         )
-
-
-__all__ = ["Classifier", "accuracy_bound", "margin_bound", "margin_size", "random_classifier"]

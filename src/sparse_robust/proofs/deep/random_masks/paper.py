@@ -236,6 +236,3 @@ def theorem_3_3(two: sp.Le, one: sp.Le, c_2: sp.Eq, c_1: sp.Eq) -> None:
             for j, alpha in enumerate(alphas):
                 sparser = [*alphas[:j], (1 + alpha) / 2, *alphas[j + 1 :]]
                 assert eta(case.net.widths, alphas) <= eta(case.net.widths, sparser)
-
-
-__all__ = ["RECURSION_BOUND", "bounded_where_connected"]

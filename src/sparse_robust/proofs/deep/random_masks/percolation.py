@@ -267,17 +267,3 @@ def eta_lenet() -> None:
     assert [row[1] for row in rows] == ["10^-9031", "10^-1373", "1.4e-131", "1.2e-7", "0.7984"]
     left = [hidden_weights(LENET) * (1 - sparsity_for(LENET, p)) for p in (0.01, 0.5)]
     assert [round(value) for value in left] == [129, 47]
-
-
-__all__ = [
-    "GRID",
-    "LENET",
-    "SHAPES",
-    "cut_off_polynomial",
-    "generating",
-    "mean_of_event",
-    "recursion",
-    "still_cut_off",
-    "tautology",
-    "unit_cut_off",
-]

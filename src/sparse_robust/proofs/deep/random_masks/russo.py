@@ -252,6 +252,3 @@ def slopes_of_gamma() -> Case:
         )
         for name, domain in (("ball", EXAMPLE_BALL), ("plane", None))
     }
-
-
-__all__ = ["ABLATIONS", "GAMMA_SLOPES", "PIVOTAL", "Functional", "functionals", "gamma", "russo_case"]

@@ -196,6 +196,3 @@ def sparse_example() -> None:
         assert by_order[:3] == [0, 0, coefficient]
         assert limit.lone_path_sum(EXAMPLE, ball) == coefficient
     assert path_norm(EXAMPLE) == 37
-
-
-__all__ = ["ALIVE", "EXCESS", "LONE", "LONE_SUM", "LonePath", "limit_case", "union_step"]
