@@ -38,11 +38,11 @@ LINF: dict[str, Callable[[LogitsFn, Tensor, Tensor, float, Box], AttackResult]] 
 }
 """Attacks with a radius, by name."""
 
-L2: dict[str, Callable[[LogitsFn, Tensor, Tensor, Box], AttackResult]] = {
-    "C&W": lambda logits_fn, x, y, box: carlini_wagner(logits_fn, x, y, box=box or _around(x)),
-    "minimal": lambda logits_fn, x, y, box: minimal_l2(logits_fn, x, y, box=box),
+L2: dict[str, Callable[[LogitsFn, Tensor, Tensor], AttackResult]] = {
+    "C&W": lambda logits_fn, x, y: carlini_wagner(logits_fn, x, y, box=_around(x)),
+    "minimal": lambda logits_fn, x, y: minimal_l2(logits_fn, x, y, box=None),
 }
-"""Attacks that look for the nearest example, by name."""
+"""Attacks that look for the nearest example, by name; without a box, as DeepFool, or the gap would be its."""
 
 
 def _around(x: Tensor) -> tuple[float, float]:
@@ -60,7 +60,7 @@ def strongest(
     for linf in LINF.values():
         resisted = resisted & ~linf(logits_fn, x, y, eps, box).flipped
     for l2 in L2.values():
-        radius = radius.minimum(l2(logits_fn, x, y, box).radius)
+        radius = radius.minimum(l2(logits_fn, x, y).radius)
     return Stronger(resisted, radius)
 
 
