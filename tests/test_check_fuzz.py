@@ -17,7 +17,7 @@ from torch import nn
 from sparse_robust.check import ModelError, load_model, read_examples
 from sparse_robust.data import DataError
 
-INPUTS = 400
+INPUTS = 4000
 """For each reader."""
 
 X = torch.rand(2, 1, 4, 4)

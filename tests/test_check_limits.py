@@ -13,6 +13,7 @@ from torch import nn
 
 from sparse_robust.check import Examples, Model, ModelError, Options, load_model, measure
 from sparse_robust.check.limits import MAX_NUMBERS, Bounded, free_memory_only
+from sparse_robust.check.measure import CANDIDATES
 from sparse_robust.check.memory import BatchMemoryError, halving
 from sparse_robust.check.text import escape
 
@@ -66,6 +67,22 @@ def test_memory_that_runs_out_is_not_called_a_lack_of_gradients():
     hopeless = Model("m", "none", {}, lambda z: (_ for _ in ()).throw(MemoryError()))
     with pytest.raises((ModelError, MemoryError)):
         measure(hopeless, Examples(x, x.argmax(1), (0.0, 1.0)), Options())
+
+
+def test_of_many_classes_the_leading_ones_are_tried():
+    """On a linear model with steps of one length, the nearest class is the one that trails least."""
+    classes = CANDIDATES * 3
+    rows = torch.randn(classes, 100, generator=torch.Generator().manual_seed(0))
+    weight = torch.linalg.qr(rows.T)[0].T  # orthonormal: all boundaries are equally steep
+    x = torch.rand(6, 100, generator=torch.Generator().manual_seed(1))
+    logits = x @ weight.T
+    model = Model("m", "none", {}, lambda z: (z @ weight.T, None))
+    found = measure(model, Examples(x, logits.argmax(1), (0.0, 1.0)), Options())
+    first, second = logits.topk(2).values.T
+    torch.testing.assert_close(found.radius, 1.02 * (first - second) / 2**0.5, rtol=1e-3, atol=1e-6)
+    assert (
+        f"DeepFool tries the {CANDIDATES} leading classes of {classes - 1} others in each step" in found.notes
+    )
 
 
 def test_only_free_memory_is_given_and_the_limit_is_taken_back():

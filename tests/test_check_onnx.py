@@ -2,6 +2,7 @@
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
@@ -193,6 +194,25 @@ def test_an_operator_is_that_of_the_standard(name, inputs, attributes):
         np.testing.assert_allclose(result.numpy(), expected, rtol=2e-5, atol=2e-6)
 
 
+@pytest.mark.parametrize("name", ["MaxPool", "AveragePool"])
+@pytest.mark.parametrize("rule", ["SAME_UPPER", "SAME_LOWER"])
+@pytest.mark.parametrize("strides", [[1, 1], [2, 2], [3, 2]])
+def test_a_pooling_that_keeps_the_size_is_that_of_onnxruntime(name, rule, strides):
+    """ONNX's own reference returns three columns of eight at stride 2 and SAME_LOWER, its standard four."""
+    attributes = KERNEL | {"auto_pad": rule, "strides": strides}
+    info = helper.make_tensor_value_info("x", TensorProto.FLOAT, IMAGE.shape)
+    node = helper.make_node(name, ["x"], ["y"], **attributes)
+    graph = helper.make_graph([node], "g", [info], [onnx.ValueInfoProto(name="y")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (expected,) = session.run(["y"], {"x": IMAGE})
+    made = OPERATORS[name](torch.from_numpy(IMAGE), node=Node(attributes_of(node), 17))
+    assert made.shape[2:] == tuple(
+        -(-size // step) for size, step in zip(IMAGE.shape[2:], strides, strict=True)
+    )
+    np.testing.assert_allclose(made.numpy(), expected, rtol=2e-5, atol=2e-6)
+
+
 def test_every_operator_has_a_case():
     assert {name for name, _, _ in CASES} == OPERATORS.keys()
 
@@ -203,12 +223,13 @@ def test_every_operator_has_a_case():
         ("BatchNormalization", [IMAGE, *[floats(3) ** 2] * 4], {"training_mode": 1}),
         ("Dropout", [IMAGE, np.float32(0.5), np.array(True)], {}),
         ("AveragePool", [IMAGE], KERNEL | {"dilations": [2, 2]}),
+        ("MaxPool", [IMAGE], KERNEL | {"dilations": [2, 2], "auto_pad": b"SAME_LOWER"}),
         ("MaxPool", [floats(1, 1, 2, 2, 2, 2)], {"kernel_shape": [1, 1, 1, 1]}),
         ("Cast", [floats(3)], {"to": 8}),
     ],
 )
 def test_what_is_not_done_is_an_error(name, inputs, attributes):
-    with pytest.raises(ValueError, match=r"training mode|a dilation|over 4 axes|type 8"):
+    with pytest.raises(ValueError, match=r"training mode|(a|with a) dilation|over 4 axes|type 8"):
         OPERATORS[name](*(torch.from_numpy(np.array(value)) for value in inputs), node=Node(attributes))
 
 

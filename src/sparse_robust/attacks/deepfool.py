@@ -17,13 +17,22 @@ POLISH = Course(6, rates=(0.3, 0.1), aims=(0.05, 0.01))
 
 
 def leave_class(
-    logits_fn: LogitsFn, x: Tensor, y: Tensor, *, steps: int, overshoot: float, box: Box
+    logits_fn: LogitsFn,
+    x: Tensor,
+    y: Tensor,
+    *,
+    steps: int,
+    overshoot: float,
+    box: Box,
+    classes: int | None = None,
 ) -> Tensor:
     """DeepFool's iteration from ``x`` [R, N, *D], without a box that of the paper; options as below."""
     reached, total = x.clone(), torch.zeros_like(x)
     with torch.no_grad():
         todo = logits_fn(x).argmax(-1) == y
     hopeful = todo.clone()
+    if classes is None and box is not None:
+        classes = CLASSES
     for _ in range(steps):
         if not todo.any():  # in this batch; in the whole one a point on a boundary may round back
             with torch.no_grad():
@@ -32,8 +41,7 @@ def leave_class(
                 break
         active = Active(todo)
         start, label = active.take(x), active.take(y)
-        enough = None if box is None else CLASSES
-        step = nearest_crossing(logits_fn, active.take(reached), label, box, enough=enough)
+        step = nearest_crossing(logits_fn, active.take(reached), label, box, enough=classes)
         possible = step.isfinite().flatten(2).all(-1)
         taken = active.take(total) + torch.where(spread(possible, step), step, 0)
         z = clip(start + (1 + overshoot) * taken, box)
@@ -54,6 +62,7 @@ def deepfool(
     steps: int = 50,
     overshoot: float = 0.02,
     box: Box = None,
+    classes: int | None = None,
 ) -> AttackResult:
     r"""DeepFool: step to the nearest boundary of the linearised model until the class changes.
 
@@ -72,19 +81,23 @@ def deepfool(
         steps: linearisations at most, at least 1.
         overshoot: how far past the boundary to go, relative to the perturbation; at least 0.
         box: None as in the paper, or (low, high): then each step is the exact shortest one in the box, to one
-            of the ``CLASSES`` nearest in logits, and what is reached is brought closer (:func:`.approach`).
+            of the nearest in logits, and what is reached is brought closer (:func:`.approach`).
+        classes: how many other classes each linearisation tries, those with the highest logits, and more
+            where none of them can be reached; None for all, and for ``CLASSES`` in a box.
 
     Raises:
-        ValueError: if steps or overshoot are out of range, shapes disagree or x leaves the box.
+        ValueError: if an option is out of range, shapes disagree or x leaves the box.
 
     Reference: Moosavi-Dezfooli, Fawzi, Frossard 2016, algorithm 2; paper, section 3.1.
     """
     validate(x, y, box)
     if steps < 1 or overshoot < 0:
         raise ValueError(f"steps must be at least 1 and overshoot at least 0, got {steps} and {overshoot}")
+    if classes is not None and classes < 1:
+        raise ValueError(f"classes must be at least 1, got {classes}")
 
     def search(logits_fn: LogitsFn, x: Tensor, y: Tensor) -> Tensor:
-        reached = leave_class(logits_fn, x, y, steps=steps, overshoot=overshoot, box=box)
+        reached = leave_class(logits_fn, x, y, steps=steps, overshoot=overshoot, box=box, classes=classes)
         return reached if box is None else approach(logits_fn, x, y, reached, courses=[POLISH], box=box)
 
     return as_replicas(search, logits_fn, x, y)

@@ -84,7 +84,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"of files that hold weights alone: {', '.join(ARCHITECTURES)} (default: by their shapes)",
     )
     parser.add_argument(
-        "--strong", action="store_true", help="run stronger attacks, too (PGD and C&W), and print the gap"
+        "--strong",
+        action="store_true",
+        help="run stronger attacks, too (PGD, APGD, C&W, a minimal-norm walk), and print the gap",
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a page with pictures, in HTML")
 

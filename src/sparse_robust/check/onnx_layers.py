@@ -81,6 +81,8 @@ def max_pool(x: Tensor, *, node: Node) -> Tensor:
     """Largest value of each window; the indices that the standard offers beside it are not computed."""
     kernel = node.get("kernel_shape")
     axes = len(kernel)
+    if node.text("auto_pad", "NOTSET").startswith("SAME") and any(d != 1 for d in node.get("dilations", ())):
+        raise ValueError("auto_pad with a dilation, of which programs differ in what they compute")
     pairs = _pads(x, kernel, node)
     more = _ceil(x, kernel, pairs, node)
     padded = _padded(_padded(x, pairs, -torch.inf), more, -torch.inf)

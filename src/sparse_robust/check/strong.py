@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from sparse_robust.attacks import AttackResult, carlini_wagner, fast_gradient_sign
+from sparse_robust.attacks import (
+    AttackResult,
+    adaptive_projected_gradient_descent,
+    carlini_wagner,
+    minimal_l2,
+    projected_gradient_descent,
+)
 from sparse_robust.types import Box, LogitsFn
-
-STEPS = 40
-"""Of the iterated attack, each of 2.5 / STEPS of the radius, as in Madry et al. 2018."""
 
 
 @dataclass(frozen=True)
@@ -28,24 +30,19 @@ class Stronger:
     radius: Tensor
 
 
-def projected_gradient(logits_fn: LogitsFn, x: Tensor, y: Tensor, eps: float, box: Box) -> Tensor:
-    """Bool [N], whether FGS in small steps within the l_infinity ball of radius ``eps`` flips x [N, *D]."""
-    x_adv, flipped = x, torch.zeros_like(y, dtype=torch.bool)
-    for _ in range(STEPS):
-        step = fast_gradient_sign(logits_fn, x_adv, y, eps=2.5 * eps / STEPS, box=box)
-        x_adv = step.x_adv.clamp(x - eps, x + eps)
-        with torch.no_grad():
-            flipped |= logits_fn(x_adv).argmax(-1) != y
-    return flipped
-
-
-LINF: dict[str, Callable[[LogitsFn, Tensor, Tensor, float, Box], Tensor]] = {"PGD": projected_gradient}
-"""Attacks with a radius, by name: which examples they flip."""
-
-L2: dict[str, Callable[[LogitsFn, Tensor, Tensor, Box], AttackResult]] = {
-    "C&W": lambda logits_fn, x, y, box: carlini_wagner(logits_fn, x, y, box=box or _around(x)),
+LINF: dict[str, Callable[[LogitsFn, Tensor, Tensor, float, Box], AttackResult]] = {
+    "PGD": lambda logits_fn, x, y, eps, box: projected_gradient_descent(logits_fn, x, y, eps=eps, box=box),
+    "APGD": lambda logits_fn, x, y, eps, box: adaptive_projected_gradient_descent(
+        logits_fn, x, y, eps=eps, box=box
+    ),
 }
-"""Attacks that look for the nearest example, by name."""
+"""Attacks with a radius, by name."""
+
+L2: dict[str, Callable[[LogitsFn, Tensor, Tensor], AttackResult]] = {
+    "C&W": lambda logits_fn, x, y: carlini_wagner(logits_fn, x, y, box=_around(x)),
+    "minimal": lambda logits_fn, x, y: minimal_l2(logits_fn, x, y, box=None),
+}
+"""Attacks that look for the nearest example, by name; without a box, as DeepFool, or the gap would be its."""
 
 
 def _around(x: Tensor) -> tuple[float, float]:
@@ -61,10 +58,10 @@ def strongest(
     """What :data:`LINF` and :data:`L2` find beyond FGS and DeepFool, whose results are given."""
     resisted, radius = ~fgs.flipped, nearest.radius
     for linf in LINF.values():
-        resisted = resisted & ~linf(logits_fn, x, y, eps, box)
+        resisted = resisted & ~linf(logits_fn, x, y, eps, box).flipped
     for l2 in L2.values():
-        radius = radius.minimum(l2(logits_fn, x, y, box).radius)
+        radius = radius.minimum(l2(logits_fn, x, y).radius)
     return Stronger(resisted, radius)
 
 
-__all__ = ["L2", "LINF", "Stronger", "projected_gradient", "strongest"]
+__all__ = ["L2", "LINF", "Stronger", "strongest"]
