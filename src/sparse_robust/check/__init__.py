@@ -4,7 +4,6 @@ Model files are read as data. No pickle is opened and no program of a file's own
 archives and ONNX files only listed operators are, and safetensors and Caffe files hold numbers alone.
 """
 
-from .comparison import Outcome, check
 from .examples import Examples, read_examples
 from .formats import load_model
 from .measure import Measured, measure
@@ -20,8 +19,6 @@ __all__ = [
     "Model",
     "ModelError",
     "Options",
-    "Outcome",
-    "check",
     "compare",
     "load_model",
     "measure",
