@@ -37,7 +37,7 @@ def state(label: str) -> Markdown:
     Its status stands in the title as a badge, which leads to the proof ledger.
     """
     c = registry.get(label)
-    badge = f"{{bdg-ref-{BADGES[c.status]}-line}}`{c.status} <proof-ledger>`"
+    badge = f"{{bdg-ref-{BADGES[c.status]}-line}}`{c.status} <statuses>`"
     return Markdown(f":::{{prf:{c.kind}}} {c.title} {badge}\n:label: {c.label}\n\n{c.text}\n:::")
 
 
