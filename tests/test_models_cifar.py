@@ -10,14 +10,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from sparse_robust.models import (
     COLOUR,
     NETWORKS,
-    BatchNorm,
-    Convolution,
-    Dropout,
     NetworkName,
     ResNet32,
     VGGLike,
     prunable,
 )
+from sparse_robust.models.cifar_layers import BatchNorm, Convolution, Dropout
 from sparse_robust.models.costs import layers
 from sparse_robust.rng import hashed, stream
 

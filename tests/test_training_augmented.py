@@ -12,13 +12,11 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from sparse_robust.data import made_images
 from sparse_robust.models import (
     COLOUR,
-    BatchNorm,
-    Convolution,
-    Dropout,
     ImageClassifier,
     NetworkName,
     ReplicaLinear,
 )
+from sparse_robust.models.cifar_layers import BatchNorm, Convolution, Dropout
 from sparse_robust.pruning import dense_masks
 from sparse_robust.rng import stream
 from sparse_robust.training import Training, augmented, train

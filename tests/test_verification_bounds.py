@@ -10,8 +10,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sparse_robust.theory.proofs.lipschitz_layers import random_stack
 
+from sparse_robust.proofs.deep.lipschitz.layers import random_stack
 from sparse_robust.theory import Ball, float_net, regions
 from sparse_robust.theory.layer_intervals import Stage
 from sparse_robust.theory.linear_maps import Dense, MaxPool2d

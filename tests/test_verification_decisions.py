@@ -6,11 +6,11 @@ from itertools import pairwise
 
 import pytest
 import torch
-from sparse_robust.theory.proofs.lipschitz_layers import random_stack
 from torch import nn
 
 from sparse_robust.attacks import AttackResult, fast_gradient_sign
 from sparse_robust.models import LeNet5, LeNet300100, LinearClassifier, prunable
+from sparse_robust.proofs.deep.lipschitz.layers import random_stack
 from sparse_robust.theory import float_net
 from sparse_robust.theory.distance import distance
 from sparse_robust.theory.layer_intervals import Stage

@@ -52,11 +52,13 @@ def edits(relation: sp.Basic) -> Iterator[tuple[str, sp.Basic]]:
         larger = (left, FACTOR * right) if small else (FACTOR * left, right)
         yield "times .8", relation.func(*larger)
         yield "flipped", FLIPPED[relation.func](left, right)
-    for event in {part for side in relation.args for part in side.atoms(sp.Gt, sp.Ge, sp.Lt, sp.Le)}:
+    events = {part for side in relation.args for part in side.atoms(sp.Gt, sp.Ge, sp.Lt, sp.Le)}
+    for event in sorted(events, key=sp.srepr):  # in an order that every process shares
         softened = relation.xreplace({event: SOFTENED[event.func](*event.args)})
         if event.args[1] != 0 and softened != sp.true:  # t_k > 0 says where a mean exists
             yield f"{event.func.__name__} softened", softened
-    for power in {part for side in relation.args for part in side.atoms(sp.Pow)}:
+    powers = {part for side in relation.args for part in side.atoms(sp.Pow)}
+    for power in sorted(powers, key=sp.srepr):
         yield f"exponent of {power.base}", relation.xreplace({power: power.base ** (2 * power.exp)})
 
 
