@@ -111,7 +111,7 @@ def test_the_overview_shows_every_statement_once():
     figure = figures.proof_overview()
     assert dots(figure) == len(REGISTRY)
     rows = [text.get_text() for text in figure.axes[0].texts if text.get_text()]
-    assert len(set(rows)) == len({c.check.__module__ for c in REGISTRY.values()})
+    assert len(set(rows)) == len({c.proof.__module__ for c in REGISTRY.values()})
     assert "theorem 3.1: paper" in rows
     places = [tuple(p) for c in figure.axes[0].collections for p in c.get_offsets()]
     assert len(set(places)) == len(places), "two statements on one spot"

@@ -162,7 +162,7 @@ def test_defaults_are_frozen() -> None:
     assert options == {
         "FGS": {"box": None},
         "rFGS": {"step": None, "box": None},
-        "DeepFool": {"steps": 50, "overshoot": 0.02, "box": None},
+        "DeepFool": {"steps": 50, "overshoot": 0.02, "box": None, "classes": None},
         "C&W": {
             "steps": 100,
             "searches": 9,

@@ -4,6 +4,7 @@ Model files are read as data. No pickle is opened and no program of a file's own
 archives and ONNX files only listed operators are, and safetensors and Caffe files hold numbers alone.
 """
 
+from .comparison import check
 from .examples import Examples, read_examples
 from .formats import load_model
 from .measure import Measured, measure
@@ -19,6 +20,7 @@ __all__ = [
     "Model",
     "ModelError",
     "Options",
+    "check",
     "compare",
     "load_model",
     "measure",
