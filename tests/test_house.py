@@ -207,6 +207,7 @@ def test_pins_are_exact():
 
 def test_every_package_is_locked_with_hashes():
     """Those that others bring, too; pip then takes no file that is not one of these."""
+    assert ROOT / "requirements.lock" in tracked()
     lock = (ROOT / "requirements.lock").read_text()
     blocks = re.findall(r"^([\w.-]+)==([\w.]+)[^\n]*((?:\n    --hash=\S+[^\n]*)*)", lock, flags=re.MULTILINE)
     assert len(blocks) == len(re.findall(r"^[\w.-]+==", lock, flags=re.MULTILINE))
