@@ -14,6 +14,7 @@ import yaml
 import sparse_robust
 from notebooks import ROOT, notebooks, source
 from sparse_robust.book.reproduce import repository
+from sparse_robust.studies import STUDIES as STUDY_NAMES
 
 PACKAGE = ROOT / "src" / "sparse_robust"
 FLOORS = (
@@ -92,11 +93,12 @@ def test_no_module_imports_itself_in_a_circle():
     assert [circle for circle in circles if len(circle) > 1] == []
 
 
-STUDIES = sorted(path for path in (PACKAGE / "studies").iterdir() if path.is_dir() and "__" not in path.name)
+FOLDERS = sorted(path for path in (PACKAGE / "studies").iterdir() if path.is_dir() and "__" not in path.name)
 
 
-@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
+@pytest.mark.parametrize("study", FOLDERS, ids=lambda study: study.name)
 def test_a_study_is_three_files_of_the_same_names(study: Path):
+    assert study.name in STUDY_NAMES
     assert {path.stem for path in study.glob("*.py")} == {"__init__", "specs", "claims", "tables"}
 
 

@@ -1,21 +1,16 @@
 """Every experiment of the book by name."""
 
+import importlib
 from collections.abc import Mapping
 
 from sparse_robust.experiments import Experiment
 
-from .activation import specs as activation
-from .cifar import specs as cifar
-from .clever import specs as clever
-from .lenet import specs as lenet
-from .linear import specs as linear
-from .over_pruning import specs as over_pruning
-from .surgery import specs as surgery
+from . import STUDIES
 
 CATALOGUE: Mapping[str, Experiment] = {
     experiment.name: experiment
-    for study in (linear, lenet, activation, cifar, clever, over_pruning, surgery)
-    for experiment in study.EXPERIMENTS
+    for study in STUDIES
+    for experiment in importlib.import_module(f"{__package__}.{study}.specs").EXPERIMENTS
 }
 
 

@@ -7,6 +7,7 @@ were known.
 
 from __future__ import annotations
 
+import importlib
 from collections import Counter
 from typing import get_args
 
@@ -16,23 +17,11 @@ from sparse_robust.experiments.load import complete_size, has_profile, scale_of,
 from sparse_robust.experiments.store import Store
 from sparse_robust.studies.rules import EmpiricalClaim, Finding, Verdict
 
-from .activation import claims as activation
+from . import STUDIES
 from .catalogue import find
-from .cifar import claims as cifar
-from .clever import claims as clever
-from .lenet import claims as lenet
-from .linear import claims as linear
-from .over_pruning import claims as over_pruning
-from .surgery import claims as surgery
 
-CLAIMS: tuple[EmpiricalClaim, ...] = (
-    *linear.CLAIMS,
-    *lenet.CLAIMS,
-    *activation.CLAIMS,
-    *cifar.CLAIMS,
-    *clever.CLAIMS,
-    *over_pruning.CLAIMS,
-    *surgery.CLAIMS,
+CLAIMS: tuple[EmpiricalClaim, ...] = tuple(
+    claim for study in STUDIES for claim in importlib.import_module(f"{__package__}.{study}.claims").CLAIMS
 )
 
 
