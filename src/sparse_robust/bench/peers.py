@@ -89,8 +89,8 @@ def adversarial_library(name: str, /, **options: Any) -> Attack:
     def run(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         from adv_lib import attacks
 
-        found: Tensor = getattr(attacks, name)(model, x, y, **options)
-        return found
+        x_adv: Tensor = getattr(attacks, name)(model, x, y, **options)
+        return x_adv
 
     return run
 
@@ -102,8 +102,8 @@ def foolbox(name: str, /, bounds: tuple[float, float] = (0.0, 1.0), **options: A
         from foolbox import PyTorchModel, attacks
 
         attack = getattr(attacks, name)(**options)
-        found: Tensor = attack(PyTorchModel(model, bounds=bounds), x, y, epsilons=None)[1]
-        return found
+        x_adv: Tensor = attack(PyTorchModel(model, bounds=bounds), x, y, epsilons=None)[1]
+        return x_adv
 
     return run
 
@@ -115,8 +115,8 @@ def torchattacks(name: str, /, **options: Any) -> Attack:
         import torchattacks as library
 
         images = x.unflatten(1, (1, 1, -1))
-        found: Tensor = getattr(library, name)(nn.Sequential(nn.Flatten(), model), **options)(images, y)
-        return found.flatten(1)
+        x_adv: Tensor = getattr(library, name)(nn.Sequential(nn.Flatten(), model), **options)(images, y)
+        return x_adv.flatten(1)
 
     return run
 

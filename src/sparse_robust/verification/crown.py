@@ -152,9 +152,9 @@ def _tightened(layers: Stages, around: Neighbourhood, known: Bounds, ascent: Asc
         eye = torch.zeros(len(part), units, dtype=torch.float64)
         eye[torch.arange(len(part)), part] = 1.0
         rows = torch.cat([eye, -eye]).reshape(1, 2 * len(part), *shape[1:])
-        found = optimised_lower(layers, around, known, rows, ascent)
-        lows.append(found[:, : len(part)])
-        highs.append(-found[:, len(part) :])
+        lower = optimised_lower(layers, around, known, rows, ascent)
+        lows.append(lower[:, : len(part)])
+        highs.append(-lower[:, len(part) :])
     return (
         torch.maximum(low, torch.cat(lows, 1).reshape(shape)),
         torch.minimum(high, torch.cat(highs, 1).reshape(shape)),
@@ -197,13 +197,13 @@ def optimised_lower(
 
 def relaxations(layers: Stages, known: Bounds) -> dict[int, Relaxation]:
     """The lines of every stage that is not linear, but for the last stage's ReLU, by its number."""
-    found: dict[int, Relaxation] = {}
+    relaxations: dict[int, Relaxation] = {}
     for index, stage in enumerate(layers):
         if isinstance(stage.layer, MaxPool2d):
-            found[index] = max_planes(stage.layer, _active(layers[index - 1], known.ranges[index - 1]))
+            relaxations[index] = max_planes(stage.layer, _active(layers[index - 1], known.ranges[index - 1]))
         elif stage.relu and index + 1 < len(layers):
-            found[index] = relu_lines(known.ranges[index])
-    return found
+            relaxations[index] = relu_lines(known.ranges[index])
+    return relaxations
 
 
 def lower(

@@ -203,8 +203,8 @@ def lone_logits(model: nn.Module) -> LogitsFn:
     """The logits ``[N, *D] -> [N, K]`` of a model with one replica."""
 
     def logits(x: Tensor) -> Tensor:
-        found: Tensor = model(x[None])
-        return found[0]
+        logits: Tensor = model(x[None])
+        return logits[0]
 
     return logits
 

@@ -112,11 +112,11 @@ class Program:
 
     def states(self, layers: Stages, point: Tensor) -> Array:
         """Which unstable units are active at ``point [D]``, in the order of ``binary``."""
-        x, found = point[None], []
+        x, states = point[None], []
         for stage, switches in zip(layers[:-1], self.switches, strict=True):
             x = stage.apply(x)
-            found.append(_array(x[0])[switches] > 0)
-        return np.concatenate(found)
+            states.append(_array(x[0])[switches] > 0)
+        return np.concatenate(states)
 
 
 class _Builder:

@@ -108,8 +108,8 @@ def verify(
     decisions: list[Decisions] = []
     for radius in radii:
         tried = _or_earlier(attack, decisions[-1]) if decisions else attack
-        found = decide(model, x, y, eps=radius, box=box, attack=tried, solver=solver, progress=progress)
-        decisions.append(found)
+        decision = decide(model, x, y, eps=radius, box=box, attack=tried, solver=solver, progress=progress)
+        decisions.append(decision)
     distance = attack_radius(model, x, y, box=box, attack=minimal_attack)
     for at in decisions:
         length = (at.x_adv.double() - x.double()).flatten(1).norm(dim=1)
@@ -124,8 +124,8 @@ def _or_earlier(attack: Attack, earlier: Decisions) -> Attack:
     """The attack, or where it fails what succeeded at a smaller radius."""
 
     def tried(logits_fn: LogitsFn, x: Tensor, y: Tensor, eps: float, box: Box) -> AttackResult:
-        found = attack(logits_fn, x, y, eps, box)
-        better = earlier.attacked & ~found.flipped
-        return replace(found, x_adv=torch.where(better[:, None], earlier.x_adv, found.x_adv))
+        result = attack(logits_fn, x, y, eps, box)
+        better = earlier.attacked & ~result.flipped
+        return replace(result, x_adv=torch.where(better[:, None], earlier.x_adv, result.x_adv))
 
     return tried

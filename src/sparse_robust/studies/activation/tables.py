@@ -107,8 +107,10 @@ def correlations(rows: pd.DataFrame) -> pd.DataFrame:
         for place, metric in layers(rows).items():
             share = per_seed(table, metric).loc[chosen].to_numpy().ravel()
             values = {label: per_seed(table, *key).loc[chosen] for label, key in ROBUST.items()}
-            found = {k: float(np.corrcoef(share, v.to_numpy().ravel())[0, 1]) for k, v in values.items()}
-            lines.append({"networks": what, "n": len(share), "zeros": place, **found})
+            correlations = {
+                k: float(np.corrcoef(share, v.to_numpy().ravel())[0, 1]) for k, v in values.items()
+            }
+            lines.append({"networks": what, "n": len(share), "zeros": place, **correlations})
     return pd.DataFrame(lines)
 
 
