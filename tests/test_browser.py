@@ -1,0 +1,147 @@
+"""The built site in a real browser: every page, on a desk and in a hand, in light and in dark.
+
+Needs the site and Chromium; `make test` without Chromium skips these tests, and `.ci/run` installs it.
+"""
+
+import functools
+import http.server
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from notebooks import ROOT
+
+SITE = ROOT / "_build" / "html"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+SIZES = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+MATH_IS_SET = "() => !window.MathJax || (MathJax.startup && MathJax.startup.promise.then(() => true))"
+
+if not (SITE / "index.html").is_file():
+    pytest.skip("there is no site in _build/html: make book", allow_module_level=True)
+if CHROMIUM is None:
+    if os.environ.get("CI"):
+        pytest.fail("there is no Chromium: apt-get install chromium", pytrace=False)
+    pytest.skip(
+        "there is no Chromium, so no page is tried in a browser: apt-get install chromium",
+        allow_module_level=True,
+    )
+
+PAGES = sorted(
+    path.relative_to(SITE).as_posix()
+    for path in SITE.rglob("*.html")
+    if "_static" not in path.parts and path.name not in ("genindex.html", "prf-prf.html", "search.html")
+    if path != SITE / "index.html"
+)
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    handler = functools.partial(Quiet, directory=str(SITE))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, address: str) -> Iterator[functools.partial[Page]]:
+    """Open a page in a fresh profile; whatever it asks of others or complains of fails the test."""
+    trouble: list[str] = []
+    contexts = []
+
+    def open_(name: str, *, size: str = "desk", scheme: str = "light") -> Page:
+        context = browser.new_context(viewport=SIZES[size], color_scheme=scheme)  # type: ignore[arg-type]
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda r: trouble.append(f"asks {r.url}") if _outside(r.url, address) else None)
+        page.on("console", lambda m: trouble.append(f"{m.type}: {m.text}") if m.type == "error" else None)
+        page.on("pageerror", lambda e: trouble.append(f"throws {e}"))
+        page.goto(address + name)
+        page.wait_for_function(MATH_IS_SET)
+        return page
+
+    yield functools.partial(open_)
+    for context in contexts:
+        context.close()
+    assert trouble == []
+
+
+def _outside(url: str, address: str) -> bool:
+    return urlsplit(url).scheme in ("http", "https", "ws", "wss") and not url.startswith(address)
+
+
+every = pytest.mark.parametrize("name", PAGES)
+
+
+@every
+@pytest.mark.parametrize("size", SIZES)
+def test_a_page_is_quiet_and_no_wider_than_the_window(visit, name: str, size: str) -> None:
+    page = visit(name, size=size, scheme="dark" if size == "phone" else "light")
+    width = page.evaluate("() => document.documentElement.scrollWidth")
+    assert width <= SIZES[size]["width"], f"{width} px wide"
+
+
+@every
+def test_no_tex_is_left_in_words(visit, name: str) -> None:
+    page = visit(name)
+    words = page.evaluate(
+        """() => {
+          const shown = document.querySelector('article').cloneNode(true);
+          shown.querySelectorAll('pre, code, mjx-container, script, style, .math').forEach(e => e.remove());
+          const nav = [...document.querySelectorAll('nav, .bd-sidebar-primary, .bd-sidebar-secondary, title')]
+            .map(e => { const c = e.cloneNode(true);
+                        c.querySelectorAll('mjx-container, script').forEach(m => m.remove());
+                        return c.textContent; });
+          return shown.textContent + ' ' + nav.join(' ') + ' ' + document.title;
+        }"""
+    )
+    left = re.findall(r".{0,30}(?:\\\(|\\\)|\$[^$\n]{1,40}\$|\\[a-zA-Z]{2,}).{0,20}", words)
+    assert left == []
+
+
+@every
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nobody_is_shut_out(visit, name: str, scheme: str) -> None:
+    """axe-core has nothing serious or critical to say; in the dark, where only colours differ, of colours."""
+    page = visit(name, scheme=scheme)
+    page.evaluate("() => document.getAnimations().forEach(a => a.finish())")
+    rules = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}
+    options = {"resultTypes": ["violations"], "preload": False, **rules}
+    said = Axe().run(page, options=options).response["violations"]
+    grave = [
+        f"{v['id']}: {node['target']}: {node['failureSummary'].splitlines()[-1].strip()[:160]}"
+        for v in said
+        if v["impact"] in ("serious", "critical")
+        for node in v["nodes"][:3]
+    ]
+    assert grave == []
+
+
+def test_theorem_3_1_is_what_a_search_for_it_finds_first(visit) -> None:
+    page = visit("search.html?q=Theorem+3.1")
+    page.wait_for_selector("#search-results li a")
+    first = page.locator("#search-results li a").first
+    assert "theorem-3-1" in (first.get_attribute("href") or "")
+    assert "\\(" not in page.locator("#search-results").inner_text()
