@@ -108,10 +108,15 @@ def sparsity_curves(curves: pd.DataFrame) -> Figure:
     """
     figure, axes = _curves(curves.assign(x=-np.log1p(-curves.sparsity)))
     for axis in axes:
-        ticks = np.array([0.0, 0.5, 0.8, 0.95, 0.99, 0.998])
-        axis.set_xticks(-np.log1p(-ticks), [f"{100 * tick:g}" for tick in ticks])
-        axis.set_xlabel("weights that are zero, %")
+        sparsity_axis(axis)
     return figure
+
+
+def sparsity_axis(axis: Axes) -> None:
+    """Label a horizontal axis of -log(1 - sparsity) with sparsities in percent."""
+    ticks = np.array([0.0, 0.5, 0.8, 0.95, 0.99, 0.998])
+    axis.set_xticks(-np.log1p(-ticks), [f"{100 * tick:g}" for tick in ticks])
+    axis.set_xlabel("weights that are zero, %")
 
 
 def activation_curves(curves: pd.DataFrame) -> Figure:
