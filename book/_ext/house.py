@@ -14,9 +14,19 @@ KINDS = ("erratum", "counterexample")
 
 
 def address(_app: Sphinx, config: Config) -> None:
-    """Canonical links and the sitemap: SITE_URL when publishing, otherwise what `make serve` serves."""
+    """Canonical links and the sitemap: SITE_URL when publishing, otherwise what `make serve` serves.
+
+    What only the publisher knows to be there is linked when it says so: SITE_PDF, the name of the book as a
+    PDF at the site's root, and REPOSITORY_URL.
+    """
     url = os.environ.get("SITE_URL", "http://localhost:8000").rstrip("/") + "/"
     config.html_baseurl = config.ogp_site_url = url
+    links = []
+    if name := os.environ.get("SITE_PDF"):
+        links.append({"name": "The book as a PDF", "url": url + name, "icon": "fa-solid fa-file-pdf"})
+    if repository := os.environ.get("REPOSITORY_URL"):
+        links.append({"name": "Repository", "url": repository, "icon": "fa-solid fa-code"})
+    config.html_theme_options["icon_links"] = links
 
 
 def light_front(app: Sphinx, page: str, _template: str, context: dict[str, Any], doctree: Any) -> None:

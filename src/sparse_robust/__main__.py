@@ -5,6 +5,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -119,6 +120,7 @@ def parser() -> argparse.ArgumentParser:
     bench.add_options(command("bench", "measure how fast the package computes, against peers"))
     carried = command("playground", "write the networks that the interactive page attacks, from checkpoints")
     carried.add_argument("--data", metavar="FOLDER", help=place)
+    command("pdf", "print the built site as one PDF beside it, with Chromium")
     look = command("data", "say which data are found where, and whether they are sound")
     look.add_argument("--data", metavar="FOLDER", help=place)
     return top
@@ -174,6 +176,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return reproduce(options.profile, options.device)
             case "bench":
                 print(bench.run(options).to_string(index=False))
+            case "pdf":
+                # here, as a machine that only computes need not have a browser to drive
+                from sparse_robust.book import pdf
+                from sparse_robust.book.reproduce import chapters
+
+                site = Path("_build", "html")
+                names = [path.with_suffix(".html").as_posix() for path in chapters(Path())]
+                pages = pdf.print_book(site, names, site / pdf.NAME)
+                print(f"{site / pdf.NAME}: {pages} pages")
             case "playground":
                 print(pd.DataFrame(playground.write(Store.default(), options.data)).to_string(index=False))
             case "data":
