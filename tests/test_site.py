@@ -11,10 +11,10 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import house
 import pytest
 from bs4 import BeautifulSoup, Tag
 
-import house
 from notebooks import ROOT
 from sparse_robust.book import reproduce
 
