@@ -42,3 +42,16 @@ addEventListener("DOMContentLoaded", () => {
   addEventListener("DOMContentLoaded", unfold);
   addEventListener("hashchange", unfold);
 })();
+
+// Search results quote pages as plain text: formulas there are written in letters.
+addEventListener("DOMContentLoaded", () => {
+  if (typeof Search === "undefined") return;
+  const letters = { infty: "∞", le: "≤", leq: "≤", ge: "≥", geq: "≥", neq: "≠", epsilon: "ε", varepsilon: "ε", mu: "μ", sigma: "σ",
+    kappa: "κ", gamma: "γ", alpha: "α", beta: "β", eta: "η", xi: "ξ", nu: "ν", pi: "π", rho: "ρ", delta: "δ", Delta: "Δ",
+    lambda: "λ", theta: "θ", phi: "φ", cdot: "·", times: "×", to: "→", in: "∈", sum: "Σ", prod: "Π", sqrt: "√", ell: "ℓ" };
+  const plain = (_, formula) => formula
+    .replace(/\\([a-zA-Z]+)/g, (command, name) => letters[name] ?? (/^(min|max|log|exp|arg)/.test(name) ? name : " "))
+    .replace(/\\.|[{}&]/g, " ").replace(/_ /g, "_").replace(/ +/g, " ");
+  const words = Search.htmlToText;
+  Search.htmlToText = (...page) => words(...page)?.replace(/\\[([]([\s\S]*?)\\[)\]]/g, plain);
+});
