@@ -13,9 +13,9 @@ from sparse_robust.studies.rules import ALPHA
 KINDS = [("accuracy", ""), ("r_inf", "FGS"), ("r_inf", "rFGS"), ("r_2", "DeepFool"), ("r_2", "C&W")]
 
 
-def rows(noise: float, seeds: int = 10) -> pd.DataFrame:
+def rows(noise: float, seeds: int = 10, stream: int = 0) -> pd.DataFrame:
     """Nine rounds, accuracy lost in the last two, every other metric flat with independent noise."""
-    draw = np.random.default_rng(0).standard_normal
+    draw = np.random.default_rng(stream).standard_normal
 
     def value(round_: int, seed: int, metric: str, attack: str) -> float:
         if metric == "accuracy":
@@ -23,6 +23,14 @@ def rows(noise: float, seeds: int = 10) -> pd.DataFrame:
         return 1 + noise * draw()
 
     return made_rows([1 - 0.7**r for r in range(9)], range(seeds), KINDS, value, lambda attack: 1000)
+
+
+def with_controls(noise: float, seeds: int = 10) -> pd.DataFrame:
+    """The same beside controls, of which an attack fails in the last round of random pruning."""
+    ways = enumerate(("magnitude", "none", "random"))
+    path, trained, random = (rows(noise, seeds, stream).assign(selection=way) for stream, way in ways)
+    random.loc[(random["round"] == 8) & (random.attack == "DeepFool"), "value"] = np.inf
+    return pd.concat([path, trained, random], ignore_index=True)
 
 
 def by_round(table: pd.DataFrame, attack: str) -> pd.DataFrame:
@@ -43,11 +51,23 @@ def test_draws_have_the_means_that_are_set_and_the_covariance_of_the_rows() -> N
 
 @pytest.mark.parametrize("rule", power.RULES, ids=lambda rule: rule.name)
 def test_no_rule_misses_an_effect_without_noise_or_takes_noise_for_it(rule: power.Rule) -> None:
-    clear = power.power(rule, rows(1e-4), draws=5)
+    beside = rule.experiments[0].endswith("-controls")
+    made = with_controls if beside else rows
+    clear = power.power(rule, made(1e-4), draws=5)
     assert clear == {"power": 1, "undecided": 0, "false positives": 0, "partly under the null": 0}
-    noisy = power.power(rule, rows(0.3, seeds=3), draws=20)
+    noisy = power.power(rule, made(0.3, seeds=3), draws=20)
     assert max(noisy[share] for share in ("power", "false positives", "partly under the null")) <= 0.1
     assert noisy["undecided"] >= 0.5
+
+
+def test_controls_are_drawn_without_the_effect_and_failures_stay_infinite() -> None:
+    table = with_controls(1e-4)
+    (drawn,) = power.redrawn(table, [("r_2", "DeepFool")], power.drop(lambda dense: 0.5 * dense), draws=1)
+    ways = {way: by_round(some, "DeepFool").mean(axis=1) for way, some in drawn.groupby("selection")}
+    assert ways["magnitude"].to_numpy() == pytest.approx([1] + 8 * [0.5], abs=1e-3)
+    assert ways["none"].to_numpy() == pytest.approx(9 * [1], abs=1e-3)
+    assert ways["random"].to_numpy()[:-1] == pytest.approx(8 * [1], abs=1e-3)
+    assert np.isinf(ways["random"].iloc[-1])
 
 
 def test_power_and_level_of_the_simplest_rule_are_those_of_students_test() -> None:

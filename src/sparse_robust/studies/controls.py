@@ -48,15 +48,24 @@ def curves_beside(rows: pd.DataFrame, controls: pd.DataFrame, shown: Panels) -> 
 
 
 def gains(
-    rows: pd.DataFrame, controls: pd.DataFrame, metrics: Sequence[str] = tuple(METRICS)
+    rows: pd.DataFrame,
+    controls: pd.DataFrame,
+    metrics: Sequence[str] = tuple(METRICS),
+    after: int | None = None,
 ) -> pd.DataFrame:
-    """What pruned networks gain at their peaks over dense, beside what controls gain by the same round.
+    """What pruned networks gain over dense, beside what controls gain by the same round.
 
     Means over the seeds that all have. A control of which an attack fails on an image is missing.
 
+    Args:
+        rows: of the pruned networks.
+        controls: of :func:`controls_of`.
+        metrics: labels of :data:`~.tables.METRICS`.
+        after: the round that is compared; None for that of each metric's peak on all seeds.
+
     Returns:
-        columns metric, round (of the peak on all seeds), pruned, and for each control its gain, its share of
-        the pruned networks', and the round of its own peak and the gain there; relative to dense.
+        columns metric, round, pruned, and for each control its gain, its share of the pruned networks', and
+        the round of its own peak and the gain there; relative to dense.
     """
     seeds = sorted(set(rows.seed) & set(controls.seed))
     held, lines = held_rounds(rows), []
@@ -66,14 +75,15 @@ def gains(
         c = course(per_seed(rows, *METRICS[label]), held)
         if c is None:
             continue
-        ours = gain(per_seed(rows, *METRICS[label])[seeds], c.peak).mean() / c.dense
-        line: dict[str, object] = {"metric": label, "round": c.peak, "pruned": ours}
+        round_ = c.peak if after is None else after
+        ours = gain(per_seed(rows, *METRICS[label])[seeds], round_).mean() / c.dense
+        line: dict[str, object] = {"metric": label, "round": round_, "pruned": ours}
         for way, name in WAYS.items():
             values = comparable(per_seed(controls[controls.selection == way], *METRICS[label])[seeds])
             means = values.mean(axis=1) / values.loc[0].mean() - 1
             line |= {
-                name: means.get(c.peak),
-                f"{name}: share": means.get(c.peak, float("nan")) / ours,
+                name: means.get(round_),
+                f"{name}: share": means.get(round_, float("nan")) / ours,
                 f"{name}: own peak": int(means.index[int(means.argmax())]),
                 f"{name}: gain there": means.max(),
             }
@@ -84,14 +94,15 @@ def gains(
 NOT_RUN = "The controls have not been run yet."
 
 
-def in_words(table: pd.DataFrame, controls: pd.DataFrame) -> str:
+def in_words(rows: pd.DataFrame, controls: pd.DataFrame) -> str:
     """The first result of a chapter with a pruning path: what of its rise is owed to training alone.
 
     Args:
-        table: of :func:`gains`.
-        controls: the rows of the controls.
+        rows: of the pruned networks.
+        controls: of :func:`controls_of`.
     """
-    if controls.empty or table.empty:
+    table = pd.DataFrame() if controls.empty else gains(rows, controls)
+    if table.empty:
         return NOT_RUN
     trained, random = WAYS["none"], WAYS["random"]
     parts = [
@@ -100,7 +111,6 @@ def in_words(table: pd.DataFrame, controls: pd.DataFrame) -> str:
         f"{line[f'{random}: gain there']:+.1%}, after round {line[f'{random}: own peak']}"
         for _, line in table.iterrows()
     ]
-    return (
-        f"Gains over the dense references, on the {controls.seed.nunique()} seeds that all have. "
-        f"{'. '.join(parts)}."
-    )
+    both = f"{len(set(rows.seed) & set(controls.seed))} of {rows.seed.nunique()} seeds"
+    scale = "the paper's protocol" if controls.scale.iloc[0] == "paper" else f"{controls.scale.iloc[0]} scale"
+    return f"Gains over the dense references, {scale}, {both}. {'. '.join(parts)}."

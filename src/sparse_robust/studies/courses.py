@@ -7,7 +7,7 @@ before and after.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,6 +26,7 @@ from .rules import (
     Finding,
     Judge,
     Verdict,
+    by_selection,
     combine,
     comparable,
     dense_mean,
@@ -174,7 +175,7 @@ def rises_beyond_training(kinds: Sequence[Kind]) -> Judge:
     """
 
     def judge(table: pd.DataFrame) -> Finding:
-        ways = dict(iter(table.groupby("selection")))
+        ways = by_selection(table)
         path, held = ways["magnitude"], held_rounds(ways["magnitude"])
         run = set(zip(ways["none"].metric, ways["none"].attack, strict=True))
         numbers, reasons, verdicts = [], [], []
@@ -184,19 +185,27 @@ def rises_beyond_training(kinds: Sequence[Kind]) -> Judge:
                 return Finding("", "not reproduced", f"no pruned round to compare under {attack}")
             label = f"{attack}{', squared' * (metric == 'r_2_squared')}"
             gains = {way: gain(per_seed(rows, metric, attack), c.peak) for way, rows in ways.items()}
-            over = {way: beyond(gains["magnitude"], gains[way]) for way in gains if way != "magnitude"}
-            verdicts.append(judge_change(over["none"], 1, SLIGHT * c.dense, ALPHA / len(c.rounds)))
+            trained = beyond(gains["magnitude"], gains["none"])
+            verdicts.append(judge_change(trained, 1, SLIGHT * c.dense, ALPHA / len(c.rounds)))
             seeds = gains["none"].index
             shares = (gains[way].loc[seeds].mean() for way in ("magnitude", "none"))
             numbers.append(f"{label} {' against '.join(f'{share:+.4f}' for share in shares)}")
-            at_random = f"; over random pruning {over['random']}" if "random" in over else ""
-            reasons.append(f"{label} after round {c.peak}: {describe(over['none'])}{at_random}")
+            at_random = over_random(gains) if "random" in gains else ""
+            reasons.append(f"{label} after round {c.peak}: {describe(trained)}{at_random}")
         missing = sorted({attack for metric, attack in kinds if (metric, attack) not in run})
         note = f". The controls were not attacked by {', '.join(missing)}" if missing else ""
         why = f"gains over dense, paired by seed, pruned less trained on. {'. '.join(reasons)}{note}"
         return Finding("; ".join(numbers), combine(verdicts), why)
 
     return judge
+
+
+def over_random(gains: Mapping[str, pd.Series]) -> str:
+    """In words how far magnitude pruning is above random pruning, by the gains of both."""
+    try:
+        return f"; over random pruning {beyond(gains['magnitude'], gains['random'])}"
+    except ValueError:  # no two seeds are left
+        return "; on networks pruned at random the attack fails there"
 
 
 def gain(values: pd.DataFrame, round_: int) -> pd.Series:
@@ -206,7 +215,11 @@ def gain(values: pd.DataFrame, round_: int) -> pd.Series:
 
 
 def beyond(ours: pd.Series, theirs: pd.Series) -> Paired:
-    """The difference of two gains on the seeds that both have, without those in which an attack fails."""
+    """The difference of two gains on the seeds that both have, without those in which an attack fails.
+
+    Raises:
+        ValueError: if there are fewer than two.
+    """
     both = pd.concat([theirs, ours], axis=1, join="inner").T.reset_index(drop=True)
     return paired(both.replace(np.inf, np.nan).dropna(axis="columns"), 0, 1)
 

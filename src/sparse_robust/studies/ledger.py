@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
+from dataclasses import replace
 from typing import get_args
 
 import pandas as pd
@@ -36,9 +37,23 @@ def findings(profile: str, store: Store | None = None) -> dict[str, Finding]:
         for claim in CLAIMS
         if claim.controls
     }
-    return {
+    found = {
         claim.name: finding(claim, tables[claim.experiment], beside.get(claim.controls)) for claim in CLAIMS
     }
+    for claim in CLAIMS:
+        table = beside.get(claim.controls, tables[claim.experiment])
+        if found[claim.name].verdict != "not run" and not isinstance(table, str):
+            note = fewer_seeds(table, find(claim.controls or claim.experiment))
+            found[claim.name] = replace(found[claim.name], why=found[claim.name].why + note)
+    return found
+
+
+def fewer_seeds(table: pd.DataFrame, experiment: Experiment) -> str:
+    """How many of the seeds of its protocol an experiment has rows of, in words; empty if of all."""
+    scale = table.scale.iloc[0]
+    have, planned = table.seed.nunique(), len(experiment.seeds[scale])
+    protocol = "the paper's protocol" if scale == "paper" else f"{scale} scale"
+    return "" if have >= planned else f"; {experiment.name}: {protocol}, {have} of {planned} seeds"
 
 
 def whole_table(experiment: Experiment, profile: str, store: Store | None = None) -> pd.DataFrame | str:

@@ -2,7 +2,8 @@
 
 Rows are drawn again with the noise of the rows that are judged: the deviations of seeds from their mean are
 combined with Gaussian weights, the same for all rounds and metrics, so that draws have their covariance. Only
-the means are set: all rounds as dense, or the paper's effect. Accuracy keeps its means.
+the means are set: all rounds as dense, or the paper's effect. Accuracy keeps its means, and rounds in which
+an attack failed stay infinite.
 """
 
 from collections import Counter
@@ -12,10 +13,22 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .courses import Kind, better_under_all, falls_most, rises, sharp_fall_comes_first
-from .linear.claims import one_round
+from sparse_robust.experiments import Store
+from sparse_robust.experiments.load import stored
+
+from .catalogue import find
+from .controls import controls_of
+from .courses import (
+    Kind,
+    better_under_all,
+    falls_most,
+    rises,
+    rises_beyond_training,
+    sharp_fall_comes_first,
+)
+from .linear.claims import FIRST_FALL, falls_earlier, l2_not_better, one_round, sparse_more_robust
 from .paper import PAPER, TABLE_2
-from .rules import HELD, L2, LINF, SLIGHT, Judge, held_rounds
+from .rules import HELD, L2, LINF, SLIGHT, Judge, by_selection, held_rounds
 from .surgery.claims import at_the_deepest
 
 DRAWS = 40
@@ -32,7 +45,7 @@ def flat(means: pd.Series, metric: str) -> pd.Series:
 
 def bump(rows: pd.DataFrame) -> Shape:
     """Up by SLIGHT in the middle of the rounds with accuracy held."""
-    held = held_rounds(rows)
+    held = held_rounds(by_selection(rows)["magnitude"])
     places = [held[0], held[len(held) // 2], held[-1]]
 
     def shape(means: pd.Series, metric: str) -> pd.Series:
@@ -53,6 +66,16 @@ def drop(change: Callable[[float], float], start: int = 1) -> Shape:
     return shape
 
 
+def falls_at_once(rows: pd.DataFrame) -> Shape:
+    """r_2 as in the rows, but lower than dense by the paper's first fall in every round."""
+
+    def shape(means: pd.Series, metric: str) -> pd.Series:
+        lower = means.clip(upper=(1 - FIRST_FALL) * means.loc[0])
+        return lower.where(lower.index > 0, means)
+
+    return shape
+
+
 def sharp(rows: pd.DataFrame) -> Shape:
     """r_2 falls by twice SLIGHT in the last round in which accuracy has lost no more than a third of HELD."""
     mean = rows[rows.metric == "accuracy"].groupby("round").value.mean()
@@ -68,7 +91,8 @@ class Rule:
         kinds: the numbers that it reads besides accuracy.
         judge: it.
         effect: the paper's, from the rows that are judged.
-        experiments: on whose noise it is tried.
+        experiments: on whose noise it is tried; "-controls" stands for a path beside its controls.
+        null: what it must not take for the effect.
     """
 
     name: str
@@ -76,9 +100,12 @@ class Rule:
     judge: Judge
     effect: Callable[[pd.DataFrame], Shape]
     experiments: tuple[str, ...]
+    null: Callable[[pd.DataFrame], Shape] = lambda rows: flat
 
 
 _NETS = ("lenet-300-100", "lenet-5")
+_LINEAR = ("linear-binary", "linear-multiclass")
+_BESIDE = tuple(f"{net}-controls" for net in _NETS)
 _LINF: tuple[Kind, ...] = tuple(("r_inf", attack) for attack in LINF)
 _L2: tuple[Kind, ...] = tuple(("r_2", attack) for attack in L2)
 _FELL = PAPER["binary-r2-deepfool-dense"].value - PAPER["binary-r2-deepfool-round-1"].value
@@ -92,6 +119,17 @@ RULES: Sequence[Rule] = (
         lambda rows: drop(lambda dense: dense - _FELL),
         ("linear-binary",),
     ),
+    Rule("sparse is more robust in r_inf", _LINF, sparse_more_robust(LINF), bump, _LINEAR),
+    Rule("r_2 is not better", _L2, l2_not_better(L2), lambda rows: flat, _LINEAR, null=bump),
+    Rule(
+        "r_2 falls much earlier",
+        _L2,
+        falls_earlier(L2),
+        falls_at_once,
+        _LINEAR,
+    ),
+    Rule("r_inf rises beyond training", _LINF, rises_beyond_training(_LINF), bump, _BESIDE),
+    Rule("r_2 rises beyond training", _L2, rises_beyond_training(_L2), bump, _BESIDE),
     Rule("r_inf rises", _LINF, rises(_LINF), bump, _NETS),
     Rule("r_2 rises", _L2, rises(_L2), bump, _NETS),
     Rule("rises under all four attacks", _LINF + _L2, better_under_all(_LINF + _L2), bump, _NETS),
@@ -120,21 +158,28 @@ def redrawn(
     """Rows with the noise of ``table`` and other means.
 
     Args:
-        table: rows of one pruning path, two seeds or more.
+        table: rows of one pruning path, two seeds or more; its controls', of the same seeds, too, if its
+            column ``selection`` tells them apart. Controls are drawn without an effect.
         kinds: what is drawn, besides accuracy.
         shape: the means.
         draws: how many tables.
     """
     generator, seeds = np.random.default_rng(0), table.seed.nunique()
+    ways = by_selection(table)
+    numbers = [(way, *kind) for way in ways for kind in (("accuracy", ""), *kinds)]
     parts, means, noise = [], [], []
-    for metric, attack in (("accuracy", ""), *kinds):
-        rows = table[(table.metric == metric) & (table.attack == attack)].sort_values(["round", "seed"])
+    for way, metric, attack in numbers:
+        rows = ways[way]
+        rows = rows[(rows.metric == metric) & (rows.attack == attack)].sort_values(["round", "seed"])
         values = rows.pivot(index="round", columns="seed", values="value")
-        values = values.loc[np.isfinite(values.to_numpy()).all(axis=1)]
-        mean = values.mean(axis=1)
-        parts.append(rows[rows["round"].isin(values.index)])
-        means.append((mean if metric == "accuracy" else shape(mean, metric)).to_numpy(float))
-        noise.append(values.sub(mean, axis=0).to_numpy() / (seeds - 1) ** 0.5)
+        drawn_from = values.to_numpy(float, copy=True)
+        whole = np.isfinite(drawn_from).all(axis=1)
+        drawn_from[~whole] = 0
+        mean = pd.Series(drawn_from.mean(axis=1), index=values.index)
+        moved = mean if metric == "accuracy" else (shape if way == "magnitude" else flat)(mean, metric)
+        parts.append(rows)
+        means.append(np.where(whole, moved, np.inf))
+        noise.append((drawn_from - mean.to_numpy()[:, None]) / (seeds - 1) ** 0.5)
     whole, mean_of, noise_of = (
         pd.concat(parts, ignore_index=True),
         np.concatenate(means),
@@ -149,19 +194,37 @@ def power(rule: Rule, rows: pd.DataFrame, draws: int = DRAWS) -> dict[str, float
 
     Returns:
         power, the share "reproduced" at the paper's effect; undecided, that at this effect; and false
-        positives, the share "reproduced" and, once more, "partly or reproduced" where there is no effect.
+        positives, the share "reproduced" where there is no effect, and that of "partly" there.
     """
 
     def shares(shape: Shape) -> Counter[str]:
         return Counter(rule.judge(some).verdict for some in redrawn(rows, rule.kinds, shape, draws))
 
-    there, none = shares(rule.effect(rows)), shares(flat)
+    there, none = shares(rule.effect(rows)), shares(rule.null(rows))
     return {
         "power": there["reproduced"] / draws,
         "undecided": there["undecided"] / draws,
         "false positives": none["reproduced"] / draws,
         "partly under the null": none["partly"] / draws,
     }
+
+
+def noise(profile: str, store: Store | None = None) -> dict[str, pd.DataFrame]:
+    """The rows whose noise is drawn again, by experiment; beside their controls, on the seeds of both.
+
+    Experiments of which no rows of ``profile`` are stored are left out.
+    """
+    names = {name for rule in RULES for name in rule.experiments}
+    tables = {}
+    for name in sorted(names):
+        own = find(name.removesuffix("-controls"))
+        rows = stored(own, profile, store)
+        if name != own.name and len(rows):
+            controls = controls_of(own, profile, store)
+            both = set(rows.seed) & set(controls.seed) if len(controls) else set()
+            rows = pd.concat([part[part.seed.isin(both)] for part in (rows, controls) if both] or [controls])
+        tables[name] = rows
+    return {name: rows for name, rows in tables.items() if len(rows)}
 
 
 def table(tables: Mapping[str, pd.DataFrame], draws: int = DRAWS) -> pd.DataFrame:

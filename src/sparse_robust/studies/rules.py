@@ -210,6 +210,13 @@ def dense_mean(values: pd.DataFrame) -> float:
     return float(values.mean(axis=1).loc[0])
 
 
+def by_selection(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Rows by how weights were selected: of pruned networks alone where the table does not say."""
+    if "selection" not in table:
+        return {"magnitude": table}
+    return {str(way): rows for way, rows in table.groupby("selection")}
+
+
 def held_rounds(table: pd.DataFrame) -> list[int]:
     """The rounds after which mean accuracy is still within HELD of dense, without a gap."""
     mean = summary(table, "accuracy")["mean"]
