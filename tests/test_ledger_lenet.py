@@ -9,7 +9,7 @@ import pytest
 
 from made_rows import made_rows
 from sparse_robust.studies import controls, ledger
-from sparse_robust.studies.catalogue import CATALOGUE
+from sparse_robust.studies.catalogue import CATALOGUE, find
 from sparse_robust.studies.courses import course
 from sparse_robust.studies.paper import PAPER
 from sparse_robust.studies.tables import panels
@@ -345,3 +345,37 @@ def test_controls_with_other_seeds_and_attacks_than_the_experiment_are_paired_an
         rows[rows.selection == "magnitude"], rows[rows.selection != "magnitude"], panels("FGS", "DeepFool")
     )
     assert list(drawn.label.unique()) == ["magnitude pruning", *controls.WAYS.values()]
+
+
+def test_the_first_result_is_said_with_the_seeds_and_the_round_that_are_compared() -> None:
+    rows = beside_controls(0.5, 1e-4, seeds=3).assign(scale="paper")
+    path, beside = rows[rows.selection == "magnitude"], rows[rows.selection != "magnitude"]
+    words = controls.in_words(path, beside)
+    assert "the paper's protocol, 3 of 10 seeds" in words
+    assert "which is 50% of it" in words
+    assert controls.in_words(path, beside.iloc[:0]) == controls.NOT_RUN
+    first = controls.gains(path, beside, after=1)
+    assert set(first["round"]) == {1}
+    expected = path[(path.metric == "r_inf") & (path.attack == "FGS") & (path.seed < 3)]
+    means = expected.groupby("round").value.mean()
+    (line,) = [line for _, line in first.iterrows() if line.metric == r"$r_\infty$, FGS"]
+    assert line.pruned == pytest.approx(means[1] / means[0] - 1, abs=1e-3)
+
+
+def test_an_attack_that_fails_on_random_pruning_does_not_stop_the_comparison_with_training() -> None:
+    (claim,) = [c for c in ledger.CLAIMS if c.name == "lenet-300-100-r2-rises-controlled"]
+    rows = beside_controls(0.5, 1e-4)
+    rows.loc[(rows.selection == "random") & (rows["round"] > 0) & (rows.metric != "accuracy"), "value"] = (
+        np.inf
+    )
+    finding = claim.judge(rows)
+    assert finding.verdict == "reproduced"
+    assert "pruned at random the attack fails" in finding.why
+
+
+def test_a_verdict_on_fewer_seeds_than_planned_says_how_many() -> None:
+    planned = find("lenet-300-100-controls")
+    rows = beside_controls(0.5, 1e-4, seeds=3).assign(scale="paper")
+    controls_alone = rows[rows.selection != "magnitude"]
+    assert "the paper's protocol, 3 of 10 seeds" in ledger.fewer_seeds(controls_alone, planned)
+    assert ledger.fewer_seeds(rows[rows.selection == "magnitude"], find("lenet-300-100")) == ""

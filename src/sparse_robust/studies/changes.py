@@ -100,7 +100,10 @@ REASONS: Mapping[str, tuple[str, ...]] = {
         "over-pruning-rinf-conclusions",
         "over-pruning-r2-conclusions",
     ),
-    "Much earlier means by more than one round.": ("binary-r2-falls-earlier", "multiclass-r2-falls-earlier"),
+    "Much earlier means by more than one round, and is undecided if an early fall is not excluded.": (
+        "binary-r2-falls-earlier",
+        "multiclass-r2-falls-earlier",
+    ),
     "Accuracy is held within .3 points, not within one, and a rise that is not excluded is undecided.": (
         "binary-rinf-rises",
         "multiclass-rinf-rises",

@@ -37,7 +37,7 @@ def curves_beside(rows: pd.DataFrame, controls: pd.DataFrame, shown: Panels) -> 
     Returns:
         as :func:`~.tables.curves`, the way of pruning as the label.
     """
-    ways = {"magnitude pruning": rows}
+    ways = {"magnitude pruning": rows[rows.seed.isin(controls.seed)] if len(controls) else rows}
     for way, label in WAYS.items():
         if len(controls):
             ways[label] = controls[controls.selection == way]

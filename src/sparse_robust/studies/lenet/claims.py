@@ -20,7 +20,7 @@ RINF_TOLERANCE = 0.01
 """One point of accuracy on adversarial examples, twice the standard error over the test images."""
 
 R2_TOLERANCE = 0.03
-"""Relative: how far the mean squared distance is from the paper's on the authors' own models (Table 2)."""
+"""Relative: about how far the mean square is from the paper's r_2 on the authors' own models (Table 2)."""
 
 
 def printed_distance(printed: PaperNumber) -> Judge:
