@@ -8,12 +8,14 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from made_rows import made_rows
 from notebooks import ROOT
 from sparse_robust.experiments import Row, Spec, Store
 from sparse_robust.experiments.load import PUBLISHED_FILES, complete_size, scale_of, stored
 from sparse_robust.experiments.statistics import frame, paired, per_seed, summary
 from sparse_robust.studies import ledger, rules
 from sparse_robust.studies.catalogue import CATALOGUE
+from sparse_robust.studies.linear import claims as linear
 from sparse_robust.studies.paper import PAPER, PaperNumber
 
 LINEAR_BINARY = CATALOGUE["linear-binary"]
@@ -335,3 +337,42 @@ def test_rounds_with_failed_attacks_are_left_out_of_the_comparison():
     line = summary(table, "r_2", "C&W").loc[16]
     assert math.isinf(line["mean"])
     assert math.isnan(line["spread"])
+
+
+@pytest.mark.parametrize(
+    ("noise", "start", "accuracy", "verdict"),
+    [
+        (1e-5, None, 4, "not reproduced"),
+        (1e-5, 2, 4, "reproduced"),
+        (1e-5, 3, 4, "not reproduced"),
+        (0.1, 3, 4, "undecided"),
+        (1e-5, 2, None, "undecided"),
+    ],
+)
+def test_an_early_fall_that_noise_may_hide_leaves_the_order_undecided(
+    noise: float, start: int | None, accuracy: int | None, verdict: str
+) -> None:
+    generator = np.random.default_rng(0)
+    r_2 = pd.DataFrame(2 + noise * generator.standard_normal((6, 10)))
+    assert linear.much_earlier(r_2, start, accuracy) == verdict
+
+
+@pytest.mark.parametrize(
+    ("change", "noise", "verdict"),
+    [
+        (0.0, 1e-4, "reproduced"),
+        (-0.05, 1e-4, "reproduced"),
+        (-0.2, 1e-4, "partly"),
+        (0.05, 1e-4, "not reproduced"),
+        (-0.15, 0.3, "undecided"),
+    ],
+)
+def test_r_2_is_not_better_only_where_the_rows_exclude_it(change: float, noise: float, verdict: str) -> None:
+    draw = np.random.default_rng(1).standard_normal
+
+    def value(round_: int, seed: int, metric: str, attack: str) -> float:
+        return 0.99 if metric == "accuracy" else 2 * (1 + change * (round_ > 0) + noise * draw())
+
+    kinds = [("accuracy", ""), ("r_2", "DeepFool"), ("r_2", "C&W")]
+    rows = made_rows([0, 0.3, 0.5], range(10), kinds, value, lambda attack: 100)
+    assert linear.l2_not_better(("DeepFool", "C&W"))(rows).verdict == verdict

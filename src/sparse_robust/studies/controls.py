@@ -64,8 +64,8 @@ def gains(
         after: the round that is compared; None for that of each metric's peak on all seeds.
 
     Returns:
-        columns metric, round, pruned, and for each control its gain, its share of the pruned networks', and
-        the round of its own peak and the gain there; relative to dense.
+        columns metric, round, pruned, and for each control its gain, the round of its own peak and the gain
+        there, relative to dense; for the one that is trained on, its share of the pruned networks' gain, too.
     """
     seeds = sorted(set(rows.seed) & set(controls.seed))
     held, lines = held_rounds(rows), []
@@ -81,9 +81,10 @@ def gains(
         for way, name in WAYS.items():
             values = comparable(per_seed(controls[controls.selection == way], *METRICS[label])[seeds])
             means = values.mean(axis=1) / values.loc[0].mean() - 1
+            line[name] = means.get(round_)
+            if way == "none":
+                line[f"{name}: share"] = means.get(round_, float("nan")) / ours
             line |= {
-                name: means.get(round_),
-                f"{name}: share": means.get(round_, float("nan")) / ours,
                 f"{name}: own peak": int(means.index[int(means.argmax())]),
                 f"{name}: gain there": means.max(),
             }
