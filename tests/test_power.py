@@ -53,9 +53,9 @@ def test_draws_have_the_means_that_are_set_and_the_covariance_of_the_rows() -> N
 def test_no_rule_misses_an_effect_without_noise_or_takes_noise_for_it(rule: power.Rule) -> None:
     beside = rule.experiments[0].endswith("-controls")
     made = with_controls if beside else rows
-    clear = power.power(rule, made(1e-4), draws=5)
+    clear = power.power(rule, made(1e-4), draws=3)
     assert clear == {"power": 1, "undecided": 0, "false positives": 0, "partly under the null": 0}
-    noisy = power.power(rule, made(0.3, seeds=3), draws=20)
+    noisy = power.power(rule, made(0.3, seeds=3), draws=10)
     assert max(noisy[share] for share in ("power", "false positives", "partly under the null")) <= 0.1
     assert noisy["undecided"] >= 0.5
 
@@ -81,6 +81,14 @@ def test_power_and_level_of_the_simplest_rule_are_those_of_students_test() -> No
     shares = power.power(rule, table, draws)
     assert shares["power"] == pytest.approx(exact, abs=4 * (exact * (1 - exact) / draws) ** 0.5 + 0.01)
     assert shares["false positives"] <= ALPHA / 2 + 4 * (ALPHA / 2 / draws) ** 0.5
+
+
+def test_the_noise_of_a_path_beside_its_controls_is_of_the_seeds_that_all_have() -> None:
+    beside = power.noise("published")["lenet-300-100-controls"]
+    seeds = {way: frozenset(rows.seed) for way, rows in beside.groupby("selection")}
+    assert set(seeds) == {"magnitude", "none", "random"}
+    assert len(set(seeds.values())) == 1
+    assert "lenet-5-controls" not in power.noise("laptop")
 
 
 def test_the_table_leaves_out_what_has_no_rows_or_one_seed() -> None:

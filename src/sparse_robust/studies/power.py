@@ -172,21 +172,18 @@ def redrawn(
         rows = ways[way]
         rows = rows[(rows.metric == metric) & (rows.attack == attack)].sort_values(["round", "seed"])
         values = rows.pivot(index="round", columns="seed", values="value")
-        drawn_from = values.to_numpy(float, copy=True)
-        whole = np.isfinite(drawn_from).all(axis=1)
-        drawn_from[~whole] = 0
-        mean = pd.Series(drawn_from.mean(axis=1), index=values.index)
+        measured = values.to_numpy(float, copy=True)
+        whole = np.isfinite(measured).all(axis=1)
+        measured[~whole] = 0
+        mean = pd.Series(measured.mean(axis=1), index=values.index)
         moved = mean if metric == "accuracy" else (shape if way == "magnitude" else flat)(mean, metric)
         parts.append(rows)
         means.append(np.where(whole, moved, np.inf))
-        noise.append((drawn_from - mean.to_numpy()[:, None]) / (seeds - 1) ** 0.5)
-    whole, mean_of, noise_of = (
-        pd.concat(parts, ignore_index=True),
-        np.concatenate(means),
-        np.concatenate(noise),
-    )
+        noise.append((measured - mean.to_numpy()[:, None]) / (seeds - 1) ** 0.5)
+    drawn = pd.concat(parts, ignore_index=True)
+    mean_of, noise_of = np.concatenate(means), np.concatenate(noise)
     weights = generator.standard_normal((draws, seeds, seeds))
-    return [whole.assign(value=(mean_of[:, None] + noise_of @ w).ravel()) for w in weights]
+    return [drawn.assign(value=(mean_of[:, None] + noise_of @ w).ravel()) for w in weights]
 
 
 def power(rule: Rule, rows: pd.DataFrame, draws: int = DRAWS) -> dict[str, float]:
@@ -222,7 +219,8 @@ def noise(profile: str, store: Store | None = None) -> dict[str, pd.DataFrame]:
         if name != own.name and len(rows):
             controls = controls_of(own, profile, store)
             both = set(rows.seed) & set(controls.seed) if len(controls) else set()
-            rows = pd.concat([part[part.seed.isin(both)] for part in (rows, controls) if both] or [controls])
+            rows = pd.concat([rows, controls], ignore_index=True)
+            rows = rows[rows.seed.isin(both)]
         tables[name] = rows
     return {name: rows for name, rows in tables.items() if len(rows)}
 
