@@ -10,7 +10,7 @@ from sparse_robust.models import prunable
 from sparse_robust.pruning import kept_after
 from sparse_robust.studies.courses import Course, course
 from sparse_robust.studies.paper import PaperNumber
-from sparse_robust.studies.rules import comparable, first_below, held_rounds, peak_round
+from sparse_robust.studies.rules import ALPHA, comparable, first_below, held_rounds, peak_round
 from sparse_robust.studies.tables import METRICS, Key
 
 FALLS = (0.02, 0.05, 0.1)
@@ -103,7 +103,7 @@ def falls(rows: pd.DataFrame) -> pd.DataFrame:
             next((r for r in level.index if r > top and level[r] < (1 - loss) * level[top]), None)
             for loss in FALLS
         ]
-        lines.append((label, top, first_below(values), *lost))
+        lines.append((label, top, first_below(values, ALPHA / (len(values) - 1)), *lost))
     columns = ["metric", "peak", "below dense", *(f"-{100 * loss:g} %" for loss in FALLS)]
     return pd.DataFrame(lines, columns=columns).astype(dict.fromkeys(columns[1:], "Int64"))
 

@@ -1,0 +1,182 @@
+"""What rules can tell: power at the paper's effect, and how often noise alone passes for the effect.
+
+Rows are drawn again with the noise of the rows that are judged: the deviations of seeds from their mean are
+combined with Gaussian weights, the same for all rounds and metrics, so that draws have their covariance. Only
+the means are set: all rounds as dense, or the paper's effect. Accuracy keeps its means.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from .courses import Kind, better_under_all, falls_most, rises, sharp_fall_comes_first
+from .linear.claims import one_round
+from .paper import PAPER, TABLE_2
+from .rules import HELD, L2, LINF, SLIGHT, Judge, held_rounds
+from .surgery.claims import at_the_deepest
+
+DRAWS = 40
+"""Draws behind a share."""
+
+Shape = Callable[[pd.Series, str], pd.Series]
+"""The means of one metric by round, and its name -> the means of the draws."""
+
+
+def flat(means: pd.Series, metric: str) -> pd.Series:
+    """No effect: every round as the dense networks."""
+    return pd.Series(means.loc[0], index=means.index)
+
+
+def bump(rows: pd.DataFrame) -> Shape:
+    """Up by SLIGHT in the middle of the rounds with accuracy held."""
+    held = held_rounds(rows)
+    places = [held[0], held[len(held) // 2], held[-1]]
+
+    def shape(means: pd.Series, metric: str) -> pd.Series:
+        return means.loc[0] * (
+            1 + pd.Series(np.interp(means.index, places, [0, SLIGHT, 0]), index=means.index)
+        )
+
+    return shape
+
+
+def drop(change: Callable[[float], float], start: int = 1) -> Shape:
+    """From round ``start`` on r_2 is changed, by what ``change`` makes of its dense value."""
+
+    def shape(means: pd.Series, metric: str) -> pd.Series:
+        moved = change(means.loc[0]) if metric.startswith("r_2") else means.loc[0]
+        return pd.Series(np.where(means.index >= start, moved, means.loc[0]), index=means.index)
+
+    return shape
+
+
+def sharp(rows: pd.DataFrame) -> Shape:
+    """r_2 falls by twice SLIGHT in the last round in which accuracy has lost no more than a third of HELD."""
+    mean = rows[rows.metric == "accuracy"].groupby("round").value.mean()
+    return drop(lambda dense: (1 - 2 * SLIGHT) * dense, int(mean.index[mean > mean.loc[0] - HELD / 3].max()))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of the ledger with the effect that it is meant to find.
+
+    Attributes:
+        name: in words.
+        kinds: the numbers that it reads besides accuracy.
+        judge: it.
+        effect: the paper's, from the rows that are judged.
+        experiments: on whose noise it is tried.
+    """
+
+    name: str
+    kinds: tuple[Kind, ...]
+    judge: Judge
+    effect: Callable[[pd.DataFrame], Shape]
+    experiments: tuple[str, ...]
+
+
+_NETS = ("lenet-300-100", "lenet-5")
+_LINF: tuple[Kind, ...] = tuple(("r_inf", attack) for attack in LINF)
+_L2: tuple[Kind, ...] = tuple(("r_2", attack) for attack in L2)
+_FELL = PAPER["binary-r2-deepfool-dense"].value - PAPER["binary-r2-deepfool-round-1"].value
+_SPARSE = TABLE_2["caffe_lenet300100_sparse"].r_2 / TABLE_2["caffe_lenet300100_original"].r_2
+
+RULES: Sequence[Rule] = (
+    Rule(
+        "falls after one round",
+        (("r_2", "DeepFool"),),
+        one_round("DeepFool", _FELL),
+        lambda rows: drop(lambda dense: dense - _FELL),
+        ("linear-binary",),
+    ),
+    Rule("r_inf rises", _LINF, rises(_LINF), bump, _NETS),
+    Rule("r_2 rises", _L2, rises(_L2), bump, _NETS),
+    Rule("rises under all four attacks", _LINF + _L2, better_under_all(_LINF + _L2), bump, _NETS),
+    Rule("r_2 falls sharply first", _L2, sharp_fall_comes_first(L2), sharp, _NETS),
+    Rule(
+        "r_2 falls most",
+        (("r_2", "DeepFool"), ("r_inf", "FGS")),
+        falls_most((("DeepFool", "FGS"),)),
+        lambda rows: drop(lambda dense: (1 - SLIGHT) * dense, held_rounds(rows)[-1]),
+        _NETS,
+    ),
+    Rule(
+        "r_2 is lower after surgery",
+        (("r_2", "DeepFool"),),
+        at_the_deepest((("r_2", "DeepFool"),), _SPARSE),
+        lambda rows: drop(lambda dense: _SPARSE**0.5 * dense),
+        ("surgery",),
+    ),
+)
+"""Each rule that tests a change over seeds, with the paper's effect or, where it prints none, SLIGHT."""
+
+
+def redrawn(
+    table: pd.DataFrame, kinds: Sequence[Kind], shape: Shape, draws: int = DRAWS
+) -> list[pd.DataFrame]:
+    """Rows with the noise of ``table`` and other means.
+
+    Args:
+        table: rows of one pruning path, two seeds or more.
+        kinds: what is drawn, besides accuracy.
+        shape: the means.
+        draws: how many tables.
+    """
+    generator, seeds = np.random.default_rng(0), table.seed.nunique()
+    parts, means, noise = [], [], []
+    for metric, attack in (("accuracy", ""), *kinds):
+        rows = table[(table.metric == metric) & (table.attack == attack)].sort_values(["round", "seed"])
+        values = rows.pivot(index="round", columns="seed", values="value")
+        values = values[np.isfinite(values).all(axis=1)]
+        mean = values.mean(axis=1)
+        parts.append(rows[rows["round"].isin(values.index)])
+        means.append((mean if metric == "accuracy" else shape(mean, metric)).to_numpy(float))
+        noise.append(values.sub(mean, axis=0).to_numpy() / (seeds - 1) ** 0.5)
+    whole, mean_of, noise_of = (
+        pd.concat(parts, ignore_index=True),
+        np.concatenate(means),
+        np.concatenate(noise),
+    )
+    weights = generator.standard_normal((draws, seeds, seeds))
+    return [whole.assign(value=(mean_of[:, None] + noise_of @ w).ravel()) for w in weights]
+
+
+def power(rule: Rule, rows: pd.DataFrame, draws: int = DRAWS) -> dict[str, float]:
+    """What a rule makes of rows drawn again: shares of the draws.
+
+    Returns:
+        power, the share "reproduced" at the paper's effect; undecided, that at this effect; and false
+        positives, the share "reproduced" and, once more, "partly or reproduced" where there is no effect.
+    """
+
+    def shares(shape: Shape) -> Counter[str]:
+        return Counter(rule.judge(some).verdict for some in redrawn(rows, rule.kinds, shape, draws))
+
+    there, none = shares(rule.effect(rows)), shares(flat)
+    return {
+        "power": there["reproduced"] / draws,
+        "undecided": there["undecided"] / draws,
+        "false positives": none["reproduced"] / draws,
+        "partly under the null": none["partly"] / draws,
+    }
+
+
+def table(tables: Mapping[str, pd.DataFrame], draws: int = DRAWS) -> pd.DataFrame:
+    """:func:`power` of every rule on the noise of every experiment that it is tried on.
+
+    Args:
+        tables: rows by experiment; rules of experiments without rows, or with one seed, are left out.
+        draws: behind each share.
+
+    Returns:
+        columns rule, experiment, seeds, and those of :func:`power`.
+    """
+    return pd.DataFrame(
+        {"rule": rule.name, "experiment": name, "seeds": rows.seed.nunique(), **power(rule, rows, draws)}
+        for rule in RULES
+        for name in rule.experiments
+        if (rows := tables.get(name)) is not None and len(rows) and rows.seed.nunique() > 1
+    )
