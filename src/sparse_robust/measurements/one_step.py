@@ -1,4 +1,4 @@
-"""r_inf: accuracy on adversarial examples at most eps away, after one step (FGS, rFGS) or many (PGD, APGD)."""
+"""r_inf: accuracy on adversarial examples within eps, after one step (FGS, rFGS) or many (PGD, APGD)."""
 
 import functools
 from collections.abc import Callable
