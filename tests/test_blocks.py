@@ -105,7 +105,7 @@ def test_the_interval_is_that_of_the_images_where_these_alone_differ() -> None:
     x = pd.DataFrame(np.tile(np.arange(20.0), (4, 1)))
     half = 1.96 * blocks.two_way_variance(x) ** 0.5
     assert blocks.two_way_interval(x) == pytest.approx((9.5 - half, 9.5 + half), abs=0.25)
-    assert blocks.two_way_interval(pd.DataFrame(np.full((3, 4), 2.0))) == (2.0, 2.0)
+    assert blocks.two_way_interval(pd.DataFrame(np.full((3, 4), 2.0))) == pytest.approx((2.0, 2.0))
 
 
 def table(with_blocks: bool) -> pd.DataFrame:

@@ -79,3 +79,28 @@ def gains(
             }
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+NOT_RUN = "The controls have not been run yet."
+
+
+def in_words(table: pd.DataFrame, controls: pd.DataFrame) -> str:
+    """The first result of a chapter with a pruning path: what of its rise is owed to training alone.
+
+    Args:
+        table: of :func:`gains`.
+        controls: the rows of the controls.
+    """
+    if controls.empty or table.empty:
+        return NOT_RUN
+    trained, random = WAYS["none"], WAYS["random"]
+    parts = [
+        f"{line['metric']}: pruned {line['pruned']:+.1%} after round {line['round']}, dense and trained on "
+        f"{line[trained]:+.1%}, which is {line[f'{trained}: share']:.0%} of it; pruned at random at best "
+        f"{line[f'{random}: gain there']:+.1%}, after round {line[f'{random}: own peak']}"
+        for _, line in table.iterrows()
+    ]
+    return (
+        f"Gains over the dense references, on the {controls.seed.nunique()} seeds that all have. "
+        f"{'. '.join(parts)}."
+    )
