@@ -28,6 +28,7 @@ from .rules import (
     Verdict,
     combine,
     comparable,
+    dense_mean,
     first_below,
     held_rounds,
     judge_change,
@@ -200,7 +201,8 @@ def rises_beyond_training(kinds: Sequence[Kind]) -> Judge:
 
 def gain(values: pd.DataFrame, round_: int) -> pd.Series:
     """By seed, how far a round is above dense."""
-    return values.loc[round_] - values.loc[0]
+    by_round = values.T
+    return by_round[round_] - by_round[0]
 
 
 def beyond(ours: pd.Series, theirs: pd.Series) -> Paired:
@@ -224,7 +226,7 @@ def better_under_all(metrics: tuple[tuple[str, str], ...]) -> Judge:
         lost = set()
         for metric, attack in metrics:
             values = comparable(per_seed(table, metric, attack))
-            paper = SLIGHT * float(values.loc[0].mean()) if 0 in values.index else 0.0
+            paper = SLIGHT * dense_mean(values) if 0 in values.index else 0.0
             for r in rounds:
                 if not {0, r} <= set(values.index):
                     lost.add(r)

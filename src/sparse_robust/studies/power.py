@@ -37,7 +37,7 @@ def bump(rows: pd.DataFrame) -> Shape:
 
     def shape(means: pd.Series, metric: str) -> pd.Series:
         return means.loc[0] * (
-            1 + pd.Series(np.interp(means.index, places, [0, SLIGHT, 0]), index=means.index)
+            pd.Series(1 + np.interp(means.index, places, [0, SLIGHT, 0]), index=means.index)
         )
 
     return shape
@@ -130,7 +130,7 @@ def redrawn(
     for metric, attack in (("accuracy", ""), *kinds):
         rows = table[(table.metric == metric) & (table.attack == attack)].sort_values(["round", "seed"])
         values = rows.pivot(index="round", columns="seed", values="value")
-        values = values[np.isfinite(values).all(axis=1)]
+        values = values.loc[np.isfinite(values.to_numpy()).all(axis=1)]
         mean = values.mean(axis=1)
         parts.append(rows[rows["round"].isin(values.index)])
         means.append((mean if metric == "accuracy" else shape(mean, metric)).to_numpy(float))

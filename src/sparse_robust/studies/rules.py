@@ -205,6 +205,11 @@ def judge_distance(
     return Finding(ours, verdict, why)
 
 
+def dense_mean(values: pd.DataFrame) -> float:
+    """The mean over seeds before pruning, of one number of every model by round and seed."""
+    return float(values.mean(axis=1).loc[0])
+
+
 def held_rounds(table: pd.DataFrame) -> list[int]:
     """The rounds after which mean accuracy is still within HELD of dense, without a gap."""
     mean = summary(table, "accuracy")["mean"]

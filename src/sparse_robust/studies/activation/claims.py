@@ -22,6 +22,7 @@ from sparse_robust.studies.rules import (
     Judge,
     combine,
     comparable,
+    dense_mean,
     held_rounds,
     judge_change,
     judge_distance,
@@ -159,9 +160,7 @@ def falls_below(line: PaperNetwork, dense: PaperNetwork) -> Judge:
         changes = {name: paired(some, 0, variant) for name, some in values.items()}
         why = "; ".join(f"{name} {describe(change)}" for name, change in changes.items())
         verdicts = [
-            judge_change(
-                change, -1, lost(line, dense, *TABLE_1_METRICS[name]) * float(values[name].loc[0].mean())
-            )
+            judge_change(change, -1, lost(line, dense, *TABLE_1_METRICS[name]) * dense_mean(values[name]))
             for name, change in changes.items()
         ]
         return Finding(f"at {named(table, variant, layer)}", combine(verdicts), why)

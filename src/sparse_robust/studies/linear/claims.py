@@ -25,6 +25,7 @@ from sparse_robust.studies.rules import (
     Judge,
     Verdict,
     combine,
+    dense_mean,
     first_fall,
     held_rounds,
     judge_change,
@@ -58,7 +59,7 @@ def sparse_more_robust(attacks: tuple[str, ...]) -> Judge:
             values = per_seed(table, "r_inf", attack)
             best = rounds[int(values.loc[rounds].mean(axis=1).argmax())]
             change = paired(values, 0, best)
-            paper = SLIGHT * float(values.loc[0].mean())
+            paper = SLIGHT * dense_mean(values)
             verdicts.append(judge_change(change, 1, paper, ALPHA / len(rounds)))
             at = table[table["round"] == best].sparsity.iloc[0]
             parts.append(
@@ -88,7 +89,7 @@ def l2_not_better(attacks: tuple[str, ...]) -> Judge:
             values = per_seed(table, "r_2", attack)
             changes = {r: paired(values, 0, r) for r in rounds}
             risen += [(attack, r) for r, c in changes.items() if c.mean > 0 and c.p < ALPHA / len(rounds)]
-            rise = SLIGHT * float(values.loc[0].mean())
+            rise = SLIGHT * dense_mean(values)
             level = ALPHA / len(rounds)
             unseen |= any(judge_change(c, 1, rise, level) == "undecided" for c in changes.values())
             relative = values.loc[rounds].mean(axis=1) / values.loc[0].mean() - 1

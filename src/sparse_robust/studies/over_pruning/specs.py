@@ -56,7 +56,7 @@ def strong() -> Experiment:
         return replace(spec, attacks=chosen, test_examples=examples)
 
     specs = OVER_PRUNING.specs
-    paper = tuple(attacked(spec, 200, 100) for spec in specs["paper"])
+    paper = tuple(attacked(spec, 2_000, 100) for spec in specs["paper"])
     return Experiment(
         "over-pruning-strong",
         "Table 2's models under stronger attacks, on the same images",

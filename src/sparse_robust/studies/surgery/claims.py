@@ -25,6 +25,7 @@ from sparse_robust.studies.rules import (
     Verdict,
     combine,
     comparable,
+    dense_mean,
     judge_change,
 )
 
@@ -77,7 +78,7 @@ def at_the_deepest(kinds: tuple[tuple[str, str], ...], printed: float) -> Judge:
             change = paired(values, 0, round_)
             dense, sparse = values.loc[0].mean(), values.loc[round_].mean()
             share = abs((printed**0.5 if metric == "r_2" else printed) - 1) if attack in PRINTED else SLIGHT
-            verdicts.append(judge_change(change, direction, share * float(dense)))
+            verdicts.append(judge_change(change, direction, share * dense_mean(values)))
             square = ", squared" if metric == "r_2_squared" else ""
             numbers.append(f"{attack}{square} {dense:.4f} → {sparse:.4f}")
             reasons.append(f"{attack}{square}{images(table, attack)} {describe(change)}")
