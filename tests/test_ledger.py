@@ -8,12 +8,14 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from made_rows import made_rows
 from notebooks import ROOT
 from sparse_robust.experiments import Row, Spec, Store
 from sparse_robust.experiments.load import PUBLISHED_FILES, complete_size, scale_of, stored
 from sparse_robust.experiments.statistics import frame, paired, per_seed, summary
-from sparse_robust.studies import ledger
+from sparse_robust.studies import ledger, rules
 from sparse_robust.studies.catalogue import CATALOGUE
+from sparse_robust.studies.linear import claims as linear
 from sparse_robust.studies.paper import PAPER, PaperNumber
 
 LINEAR_BINARY = CATALOGUE["linear-binary"]
@@ -73,12 +75,21 @@ def judged(value: Callable[[int, int, str, str | None], float], name: str) -> le
     return claim.judge(frame(rows(value)))
 
 
-BINARY = [c.name for c in ledger.CLAIMS if c.experiment == "linear-binary"]
+BINARY = [c.name for c in ledger.CLAIMS if c.experiment == "linear-binary" and not c.controls]
+NO_TEST = {"binary-accuracy", "final-sparsity", "binary-r2-deepfool-round-1", "binary-r2-cw-round-1"}
 
 
 @pytest.mark.parametrize("name", BINARY)
 def test_rows_like_the_paper_reproduce_every_claim(name: str):
-    assert judged(as_in_the_paper, name).verdict == "reproduced"
+    assert judged(as_in_the_paper, name).verdict == ("not a test" if name in NO_TEST else "reproduced")
+
+
+@pytest.mark.parametrize("name", sorted(NO_TEST))
+def test_no_outcome_is_a_verdict_where_nothing_is_at_stake(name: str):
+    off = judged(lambda *key: 0.5, name)
+    assert off.verdict == "not a test"
+    assert off.ours
+    assert off.why.startswith(("weight decay", "of the ways", "the tolerance"))
 
 
 def changed(**changes: Callable[[int, float], float]) -> Callable[[int, int, str, str | None], float]:
@@ -92,9 +103,6 @@ def changed(**changes: Callable[[int, float], float]) -> Callable[[int, int, str
 @pytest.mark.parametrize(
     ("value", "name", "verdict"),
     [
-        (changed(accuracy=lambda r, v: v - 0.004), "binary-accuracy", "partly"),
-        (changed(accuracy=lambda r, v: v - 0.02), "binary-accuracy", "not reproduced"),
-        (changed(sparsity=lambda r, v: SPARSITY[r]), "final-sparsity", "not reproduced"),
         (changed(r_2=lambda r, v: v * 0.98), "binary-r2-deepfool-dense", "partly"),
         (changed(r_2=lambda r, v: v**2), "binary-r2-deepfool-dense", "not reproduced"),
         (changed(r_2=lambda r, v: v + 0.02 * r), "binary-r2-deepfool-falls", "not reproduced"),
@@ -102,6 +110,13 @@ def changed(**changes: Callable[[int, float], float]) -> Callable[[int, int, str
         (changed(r_2=lambda r, v: v * 0.9**r), "binary-r2-not-better", "partly"),
         (changed(r_inf=lambda r, v: 1.6 - v), "binary-rinf-rises", "not reproduced"),
         (changed(accuracy=lambda r, v: v - 0.003 * r), "binary-r2-falls-earlier", "not reproduced"),
+        (
+            changed(accuracy=lambda r, v: v - 0.003 * max(r - 1, 0)),
+            "binary-r2-falls-earlier",
+            "not reproduced",
+        ),
+        (changed(accuracy=lambda r, v: v - 0.003 * max(r - 2, 0)), "binary-r2-falls-earlier", "reproduced"),
+        (changed(accuracy=lambda r, v: 0.99), "binary-r2-falls-earlier", "undecided"),
         (changed(accuracy=lambda r, v: v - 0.1 * (r > 0)), "binary-rinf-rises", "not reproduced"),
     ],
 )
@@ -109,13 +124,69 @@ def test_rows_unlike_the_paper_do_not(value, name: str, verdict: str):
     assert judged(value, name).verdict == verdict
 
 
-def test_a_change_within_the_noise_is_only_partly_reproduced():
+def test_a_change_within_the_noise_is_undecided_unless_the_papers_is_excluded():
     def noisy(round_: int, seed: int, metric: str, attack: str | None) -> float:
         if metric == "r_2":
-            return 2 - (0.001 if round_ else 0) + (0.01 * (-1) ** seed if round_ else 0)
+            return 2 - (0.001 if round_ else 0) + (noise * (-1) ** seed if round_ else 0)
         return as_in_the_paper(round_, seed, metric, attack)
 
-    assert judged(noisy, "binary-r2-deepfool-falls").verdict == "partly"
+    noise = 0.01
+    assert judged(noisy, "binary-r2-deepfool-falls").verdict == "undecided"
+    noise = 0.005
+    assert judged(noisy, "binary-r2-deepfool-falls").verdict == "not reproduced"
+
+
+@pytest.mark.parametrize(
+    ("differences", "verdict"),
+    [
+        ([0.8, 1.0, 1.2], "undecided"),
+        ([0.9, 1.0, 1.1], "reproduced"),
+        ([0.98, 1.0, 1.02], "reproduced"),
+        ([-1.02, -1.0, -0.98], "not reproduced"),
+        ([-0.02, 0.0, 0.02], "not reproduced"),
+        ([-2.0, 0.0, 2.0], "undecided"),
+        ([0.0, 0.0, 0.0], "not reproduced"),
+    ],
+)
+@pytest.mark.parametrize("direction", [1, -1])
+def test_a_change_is_judged_by_its_interval(differences: list[float], verdict: str, direction: int):
+    """With three seeds and the deviation s the interval at level .01 reaches 5.73 s to either side."""
+    change = paired(pd.DataFrame([[0.0] * 3, [direction * d for d in differences]]), 0, 1)
+    assert rules.judge_change(change, direction, 0.5) == verdict
+
+
+def test_three_seeds_need_an_effect_of_five_point_seven_deviations():
+    """Student's t over the root of n at level .01, and 12.9 at a fifth of it."""
+    for level, needed in ((0.01, 5.73), (0.002, 12.89)):
+        assert stats.t.ppf(1 - level / 2, 2) / 3**0.5 == pytest.approx(needed, abs=0.005)
+        for effect, verdict in ((needed - 0.01, "undecided"), (needed + 0.01, "reproduced")):
+            change = paired(pd.DataFrame([[0.0] * 3, [effect - 1, effect, effect + 1]]), 0, 1)
+            assert change.effect == pytest.approx(effect)
+            assert rules.judge_change(change, 1, effect, level) == verdict
+
+
+def test_the_interval_at_a_level_is_students():
+    change = paired(pd.DataFrame([[1.0, 2.0, 3.0], [0.9, 1.95, 2.9]]), 0, 1)
+    for level in (0.05, 0.01, 0.001):
+        low, high = stats.ttest_1samp([-0.1, -0.05, -0.1], 0).confidence_interval(1 - level)
+        assert change.within(level) == pytest.approx((low, high))
+
+
+@pytest.mark.parametrize(
+    ("parts", "whole"),
+    [
+        (("reproduced", "reproduced"), "reproduced"),
+        (("reproduced", "not reproduced"), "partly"),
+        (("reproduced", "undecided"), "undecided"),
+        (("not reproduced", "undecided"), "undecided"),
+        (("reproduced", "not reproduced", "undecided"), "partly"),
+        (("partly", "undecided"), "partly"),
+        (("not a test", "reproduced"), "reproduced"),
+        (("not a test",), "not a test"),
+    ],
+)
+def test_a_whole_is_decided_if_no_undecided_part_can_change_it(parts, whole: str):
+    assert rules.combine(parts) == whole
 
 
 def test_a_failed_attack_cannot_pass_for_robustness():
@@ -167,11 +238,11 @@ def test_half_a_run_is_not_run_and_says_how_much_is_there(tmp_path):
     assert finding.verdict == "not run"
     assert f"{len(made) - 1} of {len(made)}" in finding.why
     store.add_rows("linear-binary", "paper", made)
-    assert ledger.findings("published", store)["binary-accuracy"].verdict == "reproduced"
+    assert ledger.findings("published", store)["binary-r2-deepfool-dense"].verdict == "reproduced"
 
 
 def test_rows_of_laptop_scale_are_published_as_such_until_there_are_finished_ones_of_the_papers(tmp_path):
-    store, name = Store(tmp_path / "results", tmp_path / "cache"), "binary-accuracy"
+    store, name = Store(tmp_path / "results", tmp_path / "cache"), "binary-r2-deepfool-dense"
     small = rows(as_in_the_paper, seeds=3, spec=CATALOGUE["linear-binary"].specs["laptop"][0])
 
     def entry(profile: str = "published") -> dict[str, str]:
@@ -184,7 +255,7 @@ def test_rows_of_laptop_scale_are_published_as_such_until_there_are_finished_one
 
     store.add_rows("linear-binary", PUBLISHED_FILES["laptop"], small)
     assert scale_of(LINEAR_BINARY, "published", store) == "laptop"
-    assert entry()["published"].startswith("99.17 ")
+    assert entry()["published"].startswith("2.0103 ")
     assert entry()["verdict"] == "reproduced"
     assert entry()["label"] == entry()["published label"] == "reproduced at laptop scale"
     assert entry("paper")["label"] == "not run", "rows of one scale are no rows of another"
@@ -207,7 +278,8 @@ def test_rows_of_laptop_scale_are_published_as_such_until_there_are_finished_one
 def test_the_committed_rows_are_finished_and_of_the_present_specs():
     store = Store(ROOT / "book" / "results", ROOT)
     scales = {file: scale for scale, file in PUBLISHED_FILES.items()}
-    files = [path.name.removesuffix(".jsonl") for path in store.results.glob("*.jsonl")]
+    rows_of = (path for path in store.results.glob("*.jsonl") if ".blocks" not in path.suffixes)
+    files = [path.name.removesuffix(".jsonl") for path in rows_of]
     committed = [file.split(".") for file in files if file.split(".")[1] not in {"smoke", "laptop"}]
     assert committed
     for name, file in committed:
@@ -265,3 +337,42 @@ def test_rounds_with_failed_attacks_are_left_out_of_the_comparison():
     line = summary(table, "r_2", "C&W").loc[16]
     assert math.isinf(line["mean"])
     assert math.isnan(line["spread"])
+
+
+@pytest.mark.parametrize(
+    ("noise", "start", "accuracy", "verdict"),
+    [
+        (1e-5, None, 4, "not reproduced"),
+        (1e-5, 2, 4, "reproduced"),
+        (1e-5, 3, 4, "not reproduced"),
+        (0.1, 3, 4, "undecided"),
+        (1e-5, 2, None, "undecided"),
+    ],
+)
+def test_an_early_fall_that_noise_may_hide_leaves_the_order_undecided(
+    noise: float, start: int | None, accuracy: int | None, verdict: str
+) -> None:
+    generator = np.random.default_rng(0)
+    r_2 = pd.DataFrame(2 + noise * generator.standard_normal((6, 10)))
+    assert linear.much_earlier(r_2, start, accuracy) == verdict
+
+
+@pytest.mark.parametrize(
+    ("change", "noise", "verdict"),
+    [
+        (0.0, 1e-4, "reproduced"),
+        (-0.05, 1e-4, "reproduced"),
+        (-0.2, 1e-4, "partly"),
+        (0.05, 1e-4, "not reproduced"),
+        (-0.15, 0.3, "undecided"),
+    ],
+)
+def test_r_2_is_not_better_only_where_the_rows_exclude_it(change: float, noise: float, verdict: str) -> None:
+    draw = np.random.default_rng(1).standard_normal
+
+    def value(round_: int, seed: int, metric: str, attack: str) -> float:
+        return 0.99 if metric == "accuracy" else 2 * (1 + change * (round_ > 0) + noise * draw())
+
+    kinds = [("accuracy", ""), ("r_2", "DeepFool"), ("r_2", "C&W")]
+    rows = made_rows([0, 0.3, 0.5], range(10), kinds, value, lambda attack: 100)
+    assert linear.l2_not_better(("DeepFool", "C&W"))(rows).verdict == verdict

@@ -72,7 +72,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def of(net: str) -> list[str]:
-    return [c.name for c in ledger.CLAIMS if c.experiment == net]
+    return [c.name for c in ledger.CLAIMS if c.experiment == net and not c.controls]
 
 
 def test_both_networks_have_the_claims_of_the_lenets_that_the_paper_makes_of_them() -> None:

@@ -39,10 +39,10 @@ def peaked(round_: int) -> float:
     ("score", "noise", "verdict"),
     [
         (peaked, 1e-3, "reproduced"),
-        (lambda r: 1 + 0.05 * r, 1e-3, "partly"),
+        (lambda r: 1 + 0.05 * r, 1e-3, "reproduced"),
         (lambda r: 1 - 0.05 * r, 1e-3, "not reproduced"),
         (lambda r: peaked(r) - 0.3 * (r == 4), 1e-3, "partly"),
-        (lambda r: 1 + 0.002 * min(r, 8), 0.02, "partly"),
+        (lambda r: 1 + 0.002 * min(r, 8), 0.2, "undecided"),
     ],
     ids=["up and down", "only up", "only down", "a dip before the peak", "within the noise"],
 )

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 
 from made_rows import made_rows
-from sparse_robust.studies import ledger
-from sparse_robust.studies.catalogue import CATALOGUE
+from sparse_robust.studies import controls, ledger
+from sparse_robust.studies.catalogue import CATALOGUE, find
 from sparse_robust.studies.courses import course
 from sparse_robust.studies.paper import PAPER
+from sparse_robust.studies.tables import panels
 
 NETS = ("lenet-300-100", "lenet-5")
 ROUNDS, SEEDS = range(17), range(10)
@@ -34,7 +35,7 @@ def as_in_the_paper(net: str) -> Value:
     """Accuracy held for ten rounds; r_inf and r_2 up for six, then down, r_2 sharply."""
     start = {metric: PAPER[f"{net}-{name}"].value for metric, name in {"r_inf": "rinf-dense"}.items()}
     start["r_2_squared"] = PAPER[f"{net}-r2-dense"].value
-    start["r_2"] = math.sqrt(start["r_2_squared"])
+    start["r_2"] = math.sqrt(start["r_2_squared"])  # so that r_2-dense is met by its square alone
 
     def value(round_: int, metric: str, attack: str) -> float:
         if metric == "accuracy":
@@ -66,7 +67,7 @@ def changed(net: str, change: Callable[[int, str, str, float], float]) -> Value:
     return lambda r, metric, attack: change(r, metric, attack, original(r, metric, attack))
 
 
-EVERY = [(net, c.name) for net in NETS for c in ledger.CLAIMS if c.experiment == net]
+EVERY = [(net, c.name) for net in NETS for c in ledger.CLAIMS if c.experiment == net and not c.controls]
 SHORT = sorted({name.removeprefix(f"{net}-") for net, name in EVERY})
 
 
@@ -78,7 +79,7 @@ def test_every_network_has_the_same_claims():
 @pytest.mark.parametrize(("net", "name"), EVERY)
 def test_rows_like_the_paper_reproduce_every_claim(net: str, name: str):
     finding = judged(name, as_in_the_paper(net))
-    assert finding.verdict == "reproduced", finding
+    assert finding.verdict == ("partly" if name.endswith("r2-dense") else "reproduced"), finding
     assert finding.ours
     assert "|" not in finding.ours + finding.why, "it would end the cell of a table"
 
@@ -125,6 +126,13 @@ def accuracy_falls(per_round: float) -> Callable[[int, str, str, float], float]:
     return lambda r, metric, attack, v: v - per_round * r if metric == "accuracy" else v
 
 
+def at_once(round_: int, metric: str, attack: str, v: float) -> float:
+    """Everything breaks in the same round."""
+    if metric == "accuracy":
+        return v if round_ < 9 else v - 0.02
+    return 1 + 0.2 * min(round_, 6) / 6 if round_ < 9 else 0.5
+
+
 def shifted(metric_: str, by: float) -> Callable[[int, str, str, float], float]:
     """One metric is another by a constant."""
     return lambda r, metric, attack, v: v + by if metric == metric_ else v
@@ -138,15 +146,14 @@ def shifted(metric_: str, by: float) -> Callable[[int, str, str, float], float]:
         ("accuracy", shifted("accuracy", -0.01), "not reproduced"),
         ("rinf-dense", shifted("r_inf", -0.06), "partly"),
         ("rinf-dense", shifted("r_inf", 0.2), "not reproduced"),
-        ("r2-dense", shifted("r_2_squared", 0.27), "partly"),
-        ("r2-dense", shifted("r_2_squared", -1.3), "not reproduced"),
-        ("r2-dense", shifted("r_2", 1.0), "reproduced"),
+        ("r2-dense", shifted("r_2_squared", 0.5), "not reproduced"),
+        ("r2-dense", lambda r, m, a, v: v**2 if m == "r_2" else 9.0, "reproduced"),
         *(
             (short, change, verdict)
-            for short in ("rinf-rises", "r2-rises", "r2-squared-rises")
+            for short in ("rinf-rises", "r2-rises")
             for change, verdict in (
                 (declining, "not reproduced"),
-                (rising, "partly"),
+                (rising, "reproduced"),
                 (dipping, "partly"),
                 (only("FGS", "DeepFool"), "partly"),
                 (accuracy_falls(0.02), "not reproduced"),
@@ -163,8 +170,10 @@ def shifted(metric_: str, by: float) -> Callable[[int, str, str, float], float]:
         ("consistent", accuracy_falls(0.02), "not reproduced"),
         ("r2-falls-earlier", rising, "not reproduced"),
         ("r2-falls-earlier", accuracy_falls(0.02), "not reproduced"),
-        ("r2-falls-earlier", accuracy_falls(0.0005), "partly"),
-        ("r2-falls-earlier", only("DeepFool"), "partly"),
+        ("r2-falls-earlier", accuracy_falls(0.0005), "not reproduced"),
+        ("r2-falls-earlier", at_once, "not reproduced"),
+        ("r2-rises", lambda r, m, a, v: declining(r, m, a, v) if m == "r_2" else v, "partly"),
+        ("r2-falls-earlier", lambda r, m, a, v: 1.0 if a == "C&W" else v, "partly"),
         ("r2-falls-most", lambda r, m, a, v: v * 0.5**r if m == "r_inf" else v, "not reproduced"),
         ("r2-falls-most", rising, "not reproduced"),
         ("r2-falls-most", only("DeepFool", "FGS"), "partly"),
@@ -175,8 +184,8 @@ def test_rows_unlike_the_paper_do_not(net: str, short: str, change, verdict: str
     assert finding.verdict == verdict, finding
 
 
-@pytest.mark.parametrize("short", ["rinf-rises", "r2-rises", "r2-squared-rises", "r2-falls-most"])
-def test_a_change_within_the_noise_is_only_partly_reproduced(short: str):
+@pytest.mark.parametrize("short", ["rinf-rises", "r2-rises", "r2-falls-most"])
+def test_a_change_within_the_noise_is_undecided(short: str):
     """The peak stands out by as much as one model differs from another, and r_2 ends lower by as little."""
 
     def small(round_: int, metric: str, attack: str, v: float) -> float:
@@ -184,7 +193,9 @@ def test_a_change_within_the_noise_is_only_partly_reproduced(short: str):
             return v
         return 1 + peaked(round_, 6, 0, 0.05, -0.5) - (0.04 if metric != "r_inf" and round_ > 9 else 0)
 
-    assert judged(f"lenet-300-100-{short}", changed("lenet-300-100", small), noise=0.05).verdict == "partly"
+    assert (
+        judged(f"lenet-300-100-{short}", changed("lenet-300-100", small), noise=0.05).verdict == "undecided"
+    )
 
 
 def test_an_attack_that_never_succeeds_leaves_nothing_to_compare():
@@ -213,11 +224,11 @@ def test_one_seed_that_breaks_does_not_hide_the_fall_of_accuracy():
     early.loc[broken, "value"] = 0.1
     judge = {c.name: c.judge for c in ledger.CLAIMS}["lenet-300-100-r2-falls-earlier"]
     finding = judge(early)
-    assert finding.verdict == "partly"
+    assert finding.verdict == "not reproduced"
     assert "accuracy after round 1 " in finding.ours
 
 
-def test_r2_is_compared_as_a_mean_square_and_shown_as_a_mean_distance():
+def test_r2_is_compared_as_a_mean_distance_and_as_a_mean_square():
     finding = judged("lenet-300-100-r2-dense", as_in_the_paper("lenet-300-100"), noise=0.0)
     paper = PAPER["lenet-300-100-r2-dense"].value
     assert f"mean square {paper:.4f}" in finding.ours
@@ -252,3 +263,119 @@ def test_course_sees_a_dip_before_the_peak():
     c = course(values, [0, 1, 2])
     assert c is not None
     assert (c.peak, c.dips, c.verdict) == (2, [1], "partly")
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+@pytest.mark.parametrize("short", SHORT)
+def test_few_seeds_reproduce_and_refute_no_change(short: str, seeds: int):
+    """Noise as large as the effect: one seed cannot be judged at all, two or three leave it undecided."""
+    (claim,) = [c for c in ledger.CLAIMS if c.name == f"lenet-300-100-{short}"]
+    rows = table(as_in_the_paper("lenet-300-100"), noise=0.1)
+    few = rows[rows.seed < seeds]
+    if short in ("accuracy", "rinf-dense", "r2-dense"):
+        return
+    assert ledger.finding(claim, few, None).verdict == "undecided"
+
+
+def test_networks_trained_for_less_than_the_papers_iterations_test_no_printed_number():
+    for short in ("accuracy", "rinf-dense", "r2-dense"):
+        (claim,) = [c for c in ledger.CLAIMS if c.name == f"lenet-5-{short}"]
+        rows = table(as_in_the_paper("lenet-5")).assign(steps=1_000)
+        finding = claim.judge(rows)
+        assert finding.verdict == "not a test"
+        assert "trained for 2 % of the paper's iterations" in finding.why
+        assert claim.judge(rows.assign(steps=50_000)).verdict != "not a test"
+
+
+def beside_controls(over: float, noise: float, seeds: int = 10) -> pd.DataFrame:
+    """Pruned networks as in the paper, dense ones trained on that gain ``over`` of that, others that fall."""
+    value = as_in_the_paper("lenet-300-100")
+
+    def trained(r: int, metric: str, attack: str) -> float:
+        return value(0, metric, attack) + (
+            0 if metric == "accuracy" else over * (value(r, metric, attack) - value(0, metric, attack))
+        )
+
+    ways = {"magnitude": value, "none": trained, "random": changed("lenet-300-100", declining)}
+    parts = [table(some, noise).assign(selection=way) for way, some in ways.items()]
+    # the controls are of other noise than the pruned networks, as those of the experiments are
+    generator = np.random.default_rng(1)
+    for part in parts[1:]:
+        part["value"] += noise * generator.standard_normal(len(part)) * (part.metric != "accuracy")
+    return pd.concat([parts[0], *(part[part.seed < seeds] for part in parts[1:])], ignore_index=True)
+
+
+@pytest.mark.parametrize("short", ["rinf-rises", "r2-rises"])
+@pytest.mark.parametrize(
+    ("over", "noise", "verdict"),
+    [
+        (0.5, 1e-3, "reproduced"),
+        (1.0, 1e-3, "not reproduced"),
+        (1.5, 1e-3, "not reproduced"),
+        (0.5, 0.3, "undecided"),
+    ],
+)
+def test_a_rise_is_held_against_that_of_dense_networks_trained_on(
+    short: str, over: float, noise: float, verdict: str
+):
+    (claim,) = [c for c in ledger.CLAIMS if c.name == f"lenet-300-100-{short}-controlled"]
+    finding = claim.judge(beside_controls(over, noise))
+    assert finding.verdict == verdict, finding
+    assert "over random pruning" in finding.why
+
+
+def test_controls_with_other_seeds_and_attacks_than_the_experiment_are_paired_and_said_so():
+    (claim,) = [c for c in ledger.CLAIMS if c.name == "lenet-300-100-r2-rises-controlled"]
+    rows = beside_controls(0.5, 1e-4, seeds=3)
+    without = rows[(rows.selection == "magnitude") | (rows.attack != "C&W")]
+    finding = claim.judge(without)
+    assert finding.verdict == "reproduced"
+    assert "3 seeds" in finding.why
+    assert "not attacked by C&W" in finding.why
+    gains = controls.gains(
+        without[without.selection == "magnitude"], without[without.selection != "magnitude"]
+    )
+    assert gains["dense, trained on: share"].tolist() == pytest.approx([0.5] * len(gains), abs=0.01)
+    assert not gains.metric.str.contains("C&W").any()
+    drawn = controls.curves_beside(
+        rows[rows.selection == "magnitude"], rows.iloc[:0], panels("FGS", "DeepFool")
+    )
+    assert set(drawn.label) == {"magnitude pruning"}
+    drawn = controls.curves_beside(
+        rows[rows.selection == "magnitude"], rows[rows.selection != "magnitude"], panels("FGS", "DeepFool")
+    )
+    assert list(drawn.label.unique()) == ["magnitude pruning", *controls.WAYS.values()]
+
+
+def test_the_first_result_is_said_with_the_seeds_and_the_round_that_are_compared() -> None:
+    rows = beside_controls(0.5, 1e-4, seeds=3).assign(scale="paper")
+    path, beside = rows[rows.selection == "magnitude"], rows[rows.selection != "magnitude"]
+    words = controls.in_words(path, beside)
+    assert "the paper's protocol, 3 of 10 seeds" in words
+    assert "which is 50% of it" in words
+    assert controls.in_words(path, beside.iloc[:0]) == controls.NOT_RUN
+    first = controls.gains(path, beside, after=1)
+    assert set(first["round"]) == {1}
+    expected = path[(path.metric == "r_inf") & (path.attack == "FGS") & (path.seed < 3)]
+    means = expected.groupby("round").value.mean()
+    (line,) = [line for _, line in first.iterrows() if line.metric == r"$r_\infty$, FGS"]
+    assert line.pruned == pytest.approx(means[1] / means[0] - 1, abs=1e-3)
+
+
+def test_an_attack_that_fails_on_random_pruning_does_not_stop_the_comparison_with_training() -> None:
+    (claim,) = [c for c in ledger.CLAIMS if c.name == "lenet-300-100-r2-rises-controlled"]
+    rows = beside_controls(0.5, 1e-4)
+    rows.loc[(rows.selection == "random") & (rows["round"] > 0) & (rows.metric != "accuracy"), "value"] = (
+        np.inf
+    )
+    finding = claim.judge(rows)
+    assert finding.verdict == "reproduced"
+    assert "pruned at random the attack fails" in finding.why
+
+
+def test_a_verdict_on_fewer_seeds_than_planned_says_how_many() -> None:
+    planned = find("lenet-300-100-controls")
+    rows = beside_controls(0.5, 1e-4, seeds=3).assign(scale="paper")
+    controls_alone = rows[rows.selection != "magnitude"]
+    assert "the paper's protocol, 3 of 10 seeds" in ledger.fewer_seeds(controls_alone, planned)
+    assert ledger.fewer_seeds(rows[rows.selection == "magnitude"], find("lenet-300-100")) == ""

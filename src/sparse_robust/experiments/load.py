@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from .experiment import Experiment, Profile, find_profile
-from .rows import read
+from .rows import read, read_blocks
 from .runner import run
 from .statistics import frame
-from .store import Store
+from .store import Store, blocks_path
 
 PUBLISHED_FILES: Mapping[Profile, str] = {"paper": "paper", "laptop": "published-laptop"}
 """Which stored rows are published, by the scale of their specs.
@@ -20,11 +20,12 @@ the rows of a finished ``laptop`` run, which itself stays the user's own and is 
 
 
 def with_training(table: pd.DataFrame, experiment: Experiment, profile: Profile) -> pd.DataFrame:
-    """Add the scale, and how the dense references were trained.
+    """Add the scale, how the dense references were trained, and how weights were selected.
 
-    Columns scale (the profile of the specs), variant, steps, schedule, weight_decay, l1.
+    Columns scale (the profile of the specs), variant, steps, schedule, weight_decay, l1, selection.
     """
-    specs = {spec.key: (number, spec.dense) for number, spec in enumerate(experiment.variants(profile))}
+    variants = experiment.variants(profile)
+    specs = {spec.key: (number, spec.dense, spec.selection) for number, spec in enumerate(variants)}
     return table.assign(
         scale=profile,
         variant=[specs[key][0] for key in table.spec],
@@ -32,6 +33,7 @@ def with_training(table: pd.DataFrame, experiment: Experiment, profile: Profile)
         schedule=[specs[key][1].schedule for key in table.spec],
         weight_decay=[specs[key][1].weight_decay for key in table.spec],
         l1=[specs[key][1].l1 for key in table.spec],
+        selection=[specs[key][2] for key in table.spec],
     )
 
 
@@ -83,13 +85,37 @@ def _read(experiment: Experiment, scale: Profile, path: Path) -> pd.DataFrame:
     if table.empty:
         return table
     largest = table[table.metric == "accuracy"].groupby("data").n.max().idxmax()
-    return with_training(table[table.data == largest].reset_index(drop=True), experiment, scale)
+    chosen = table[table.data == largest].reset_index(drop=True)
+    return with_blocks(with_training(chosen, experiment, scale), path)
+
+
+def with_blocks(table: pd.DataFrame, rows: Path) -> pd.DataFrame:
+    """Add column blocks: means over blocks of images as a tuple, None where none are stored.
+
+    Args:
+        table: of rows.
+        rows: their file.
+    """
+    stored = {block.identity: block.blocks for block in read_blocks(blocks_path(rows))}
+    names = ("spec", "data", "seed", "round", "metric", "attack")
+    identities = (table[name] for name in names)
+    blocks = [stored.get((*of, attack or None)) for *of, attack in zip(*identities, strict=True)]
+    return table.assign(blocks=pd.Series(blocks, index=table.index, dtype=object))
 
 
 def complete_size(table: pd.DataFrame, experiment: Experiment, scale: Profile) -> int:
     """How many rows the experiment has when each of the table's seeds is finished."""
     specs = experiment.variants(scale)
     return table.seed.nunique() * sum(len(spec.measured) * len(spec.names) for spec in specs)
+
+
+def finished(table: pd.DataFrame, experiment: Experiment, scale: Profile) -> pd.DataFrame:
+    """The rows of the seeds that are finished in every variant: of a run that goes on, what can be used."""
+    if table.empty:
+        return table
+    counts = table.groupby("seed").size()
+    seeds = counts.index[counts == complete_size(table[table.seed == counts.index[0]], experiment, scale)]
+    return table[table.seed.isin(seeds)].reset_index(drop=True)
 
 
 def load_rows(experiment: Experiment, profile: str, device: str = "cpu") -> pd.DataFrame:
@@ -113,7 +139,11 @@ def load_rows(experiment: Experiment, profile: str, device: str = "cpu") -> pd.D
             )
         return table
     scale = find_profile(profile)
-    return with_training(frame(run(experiment, scale, device=device, quiet=True)), experiment, scale)
+    store = Store.default()
+    table = with_training(
+        frame(run(experiment, scale, device=device, store=store, quiet=True)), experiment, scale
+    )
+    return with_blocks(table, store.rows_path(experiment.name, scale))
 
 
 def origin(table: pd.DataFrame) -> dict[str, str]:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+Identity = tuple[str, str, int, int, str, str | None]
+"""Of a number: spec, data, seed, round, metric, attack."""
+
 
 class RowError(ValueError):
     """A stored row that cannot be read; names file and line."""
@@ -27,8 +30,9 @@ class Row:
             parameter_sparsity counts weights and biases; sparsity_1, sparsity_2, ... those of the layers;
             training_seconds is how long the last training took; r_2_first_step, r_2_squared_first_step and
             failures_class_0, 1, ... as in :mod:`~sparse_robust.measurements.first_step`.
-        attack: FGS, rFGS, DeepFool, C&W, or exact for a closed form; CLEVER l_2 and CLEVER l_inf for the
-            metrics of :mod:`~sparse_robust.measurements.clever_scores`; None where no attack is involved.
+        attack: FGS, rFGS, DeepFool, C&W, PGD, APGD, minimal l_2, or exact for a closed form; CLEVER l_2 and
+            CLEVER l_inf for the metrics of :mod:`~sparse_robust.measurements.clever_scores`; None where no
+            attack is involved.
         value: the number; infinity (stored as null) where an attack failed.
         n: examples behind it.
         stderr: standard error over these examples, where there is one.
@@ -60,7 +64,7 @@ class Row:
     seconds: float
 
     @property
-    def identity(self) -> tuple[str, str, int, int, str, str | None]:
+    def identity(self) -> Identity:
         """What the number is of; two rows with one identity are the same measurement."""
         return (self.spec, self.data, self.seed, self.round, self.metric, self.attack)
 
@@ -74,6 +78,54 @@ class Row:
         if self.value == math.inf:
             record["value"] = None
         return json.dumps(record, allow_nan=False, separators=(",", ":"))
+
+
+@dataclass(frozen=True)
+class BlockRow:
+    """The means over blocks of images behind one row, kept beside it in a file of their own.
+
+    Attributes:
+        spec, data, seed, round, metric, attack: the identity of the row.
+        blocks: B means, image i in block i mod B; infinity, stored as null, where an attack failed.
+    """
+
+    spec: str
+    data: str
+    seed: int
+    round: int
+    metric: str
+    attack: str | None
+    blocks: tuple[float, ...]
+
+    @property
+    def identity(self) -> Identity:
+        """That of the row."""
+        return (self.spec, self.data, self.seed, self.round, self.metric, self.attack)
+
+    def to_json(self) -> str:
+        """One line of JSON without a newline."""
+        finite = [None if mean == math.inf else mean for mean in self.blocks]
+        return json.dumps(vars(self) | {"blocks": finite}, allow_nan=False, separators=(",", ":"))
+
+
+def read_blocks(path: Path) -> list[BlockRow]:
+    """All lines of a file of blocks, in order; none if it does not exist.
+
+    Raises:
+        RowError: if a line is none; the message names file and line.
+    """
+    if not path.exists():
+        return []
+    found = []
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            record = json.loads(line)
+            means = tuple(math.inf if mean is None else float(mean) for mean in record.pop("blocks"))
+            found.append(BlockRow(**record, blocks=means))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            remedy = "restore the line from version control, or delete it"
+            raise RowError(f"{path}, line {number}: no blocks of a row ({error}); {remedy}") from None
+    return found
 
 
 _TYPES: dict[str, Any] = get_type_hints(Row)

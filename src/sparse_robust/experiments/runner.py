@@ -15,7 +15,7 @@ from sparse_robust.models import prunable
 
 from .experiment import Experiment, Profile
 from .machine import choose_device, code_version, device_name
-from .rows import Row
+from .rows import BlockRow, Row
 from .spec import Attack, Spec
 from .stages import Arrays, Population, advance, arrays, build, join, load, published
 from .store import Store, StoreError
@@ -167,7 +167,14 @@ class Run:
             for metric, under in names
             for r, seed in enumerate(self.seeds)
         ]
-        self.store.add_rows(self.experiment.name, self.profile, rows)
+        # first the blocks: a row that is stored is not measured again
+        blocks = [
+            BlockRow(*row.identity, blocks=values[row.metric, row.attack][self.seeds.index(row.seed)].blocks)
+            for row in rows
+        ]
+        name, profile = self.experiment.name, self.profile
+        self.store.add_blocks(name, profile, [block for block in blocks if block.blocks])
+        self.store.add_rows(name, profile, rows)
         self.have |= {row.identity for row in rows}
 
 

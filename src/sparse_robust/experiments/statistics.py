@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from .rows import Row
 
@@ -93,6 +93,12 @@ class Paired:
     effect: float
     seeds: int
 
+    def within(self, level: float) -> tuple[float, float]:
+        """The confidence interval of the mean at a level of ``1 - level``, Student's t."""
+        quantile = special.stdtrit(self.seeds - 1, 1 - level / 2) / special.stdtrit(self.seeds - 1, 0.975)
+        half = float(quantile) * (self.high - self.low) / 2
+        return self.mean - half, self.mean + half
+
     def __str__(self) -> str:
         """The difference, its interval and p-value."""
         p = "p < 0.0001" if self.p < 1e-4 else f"p = {self.p:.4f}"
@@ -114,8 +120,7 @@ def paired(values: pd.DataFrame, before: int, after: int) -> Paired:
         return Paired(
             mean, mean, mean, float(mean == 0), float(np.sign(mean)) * np.inf if mean else 0.0, seeds
         )
-    test = stats.ttest_1samp(difference, 0.0)
-    interval = test.confidence_interval(0.95)
-    return Paired(
-        mean, float(interval.low), float(interval.high), float(test.pvalue), mean / deviation, seeds
-    )
+    error = deviation / math.sqrt(seeds)
+    half = float(special.stdtrit(seeds - 1, 0.975)) * error
+    p = 2 * float(special.stdtr(seeds - 1, -abs(mean) / error))
+    return Paired(mean, mean - half, mean + half, p, mean / deviation, seeds)

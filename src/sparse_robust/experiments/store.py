@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from .rows import Row, read
+from .rows import BlockRow, Row, read, read_blocks
 
 RESULTS_VARIABLE = "SPARSE_ROBUST_RESULTS"
 CACHE_VARIABLE = "SPARSE_ROBUST_CACHE"
@@ -50,6 +50,11 @@ def published_folder() -> Path | None:
 def cache_folder() -> Path:
     """``SPARSE_ROBUST_CACHE``, else the user's cache folder."""
     return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("sparse-robust")).expanduser()
+
+
+def blocks_path(rows: Path) -> Path:
+    """Where the blocks of images of a file of rows are: in ``NAME.PROFILE.blocks.jsonl`` beside it."""
+    return rows.with_suffix(".blocks.jsonl")
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -151,6 +156,16 @@ class Store:
                 merged.values(), key=lambda r: (r.spec, r.data, r.round, r.seed, r.metric, r.attack or "")
             )
             write_atomically(path, "".join(row.to_json() + "\n" for row in order).encode())
+
+    def add_blocks(self, experiment: str, profile: str, blocks: Iterable[BlockRow]) -> None:
+        """Add means over blocks of images, beside the rows and under a lock; what is stored stays."""
+        path = blocks_path(self.rows_path(experiment, profile))
+        with locked(path):
+            merged = {block.identity: block for block in read_blocks(path)}
+            for block in blocks:
+                merged.setdefault(block.identity, block)
+            order = sorted(merged.values(), key=lambda b: (*b.identity[:5], b.attack or ""))
+            write_atomically(path, "".join(block.to_json() + "\n" for block in order).encode())
 
     def checkpoint_path(self, key: str, fingerprint: str, seed: int, round_: int) -> Path:
         """The file of one replica after one round, by what it was computed from."""

@@ -16,11 +16,29 @@ class Estimate:
         value: the mean; infinite when an example's value is.
         n: the number of examples.
         stderr: the standard error of the mean, sample deviation / sqrt(n); None without one.
+        blocks: means over interleaved blocks of the examples, example i in block i mod B; empty where the
+            value is no mean over examples.
     """
 
     value: float
     n: int
     stderr: float | None
+    blocks: tuple[float, ...] = ()
+
+
+BY_IMAGE = 200
+"""Up to so many examples a block is one example."""
+
+BLOCKS = 20
+"""Blocks of more examples."""
+
+
+def block_means(values: Tensor) -> list[tuple[float, ...]]:
+    """Means over interleaved blocks, by replica: ``values`` [R, N] -> R times B means."""
+    n = values.shape[1]
+    size = n if n <= BY_IMAGE else BLOCKS
+    means = torch.stack([values[:, b::size].mean(1) for b in range(size)], 1)
+    return [tuple(round(mean, 6) for mean in row) for row in means.tolist()]
 
 
 def estimate(values: Tensor) -> list[Estimate]:
@@ -35,8 +53,8 @@ def estimate(values: Tensor) -> list[Estimate]:
     values = values.double()
     spread = values.std(1) / n**0.5 if n > 1 else torch.full((replicas,), torch.nan)
     return [
-        Estimate(float(mean), n, float(error) if error.isfinite() else None)
-        for mean, error in zip(values.mean(1), spread, strict=True)
+        Estimate(float(mean), n, float(error) if error.isfinite() else None, blocks)
+        for mean, error, blocks in zip(values.mean(1), spread, block_means(values), strict=True)
     ]
 
 

@@ -1,18 +1,19 @@
 """How robustness goes along a pruning path: its course from dense to a peak and down, rules and claims.
 
-The rules were settled before any row of a pruned network was looked at, and two were repaired afterwards:
-:func:`sharp_fall_comes_first` counts the fall of accuracy from the first significant round, which is
-stricter than from a round after which all are (one seed that loses a digit hides the fall from a t-test);
-:func:`falls_most` compares both metrics in the same round.
+The first rules were settled before any row of a pruned network was looked at. They were changed afterwards,
+for reasons that do not depend on what they yield; :mod:`~sparse_robust.studies.changes` has the verdicts
+before and after.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
+from sparse_robust.experiments import blocks
 from sparse_robust.experiments.statistics import Paired, paired, per_seed
 
 from .rules import (
@@ -25,14 +26,18 @@ from .rules import (
     Finding,
     Judge,
     Verdict,
+    by_selection,
     combine,
     comparable,
+    dense_mean,
     first_below,
-    first_fall,
     held_rounds,
     judge_change,
     peak_round,
 )
+
+Kind = tuple[str, str]
+"""A metric and the attack that it rests on."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,8 @@ class Course:
         dense, top: means over seeds before pruning and at the peak.
         last: the last comparable round.
         rise: from dense to the peak.
-        fall: from the peak to the last comparable round.
+        fall: from the peak to the last comparable round. It is shown and not judged: a network of which
+            nothing is left has lost its robustness, whatever it rested on.
         dips: rounds before the peak that are significantly below dense.
     """
 
@@ -63,12 +69,9 @@ class Course:
 
     @property
     def verdict(self) -> Verdict:
-        """Up, then down: reproduced if rise and fall are significant and nothing dips before the peak."""
-        rises = judge_change(self.rise, 1, ALPHA / len(self.rounds))
-        if rises == "not reproduced":
-            return rises
-        whole = rises == "reproduced" and judge_change(self.fall, -1) == "reproduced" and not self.dips
-        return "reproduced" if whole else "partly"
+        """Up: reproduced if the rise is significant and nothing dips before the peak, partly if it does."""
+        rises = judge_change(self.rise, 1, SLIGHT * self.dense, ALPHA / len(self.rounds))
+        return "partly" if rises == "reproduced" and self.dips else rises
 
 
 def course(values: pd.DataFrame, held: list[int]) -> Course | None:
@@ -99,24 +102,29 @@ def course(values: pd.DataFrame, held: list[int]) -> Course | None:
     )
 
 
-def rises_then_falls(metric: str, attacks: tuple[str, ...]) -> Judge:
-    """With accuracy held, the metric is above dense at its peak, and falls from there."""
+def rises(kinds: Sequence[Kind]) -> Judge:
+    """With accuracy held, each metric is above dense at its peak.
+
+    Where blocks of images are stored, the peak is chosen on one half of the images and the rise measured on
+    the other (:func:`~sparse_robust.experiments.blocks.split_rise`); else both on the same images.
+    """
 
     def judge(table: pd.DataFrame) -> Finding:
         held, numbers, reasons, verdicts = held_rounds(table), [], [], []
-        for attack in attacks:
+        for metric, attack in kinds:
             c = course(per_seed(table, metric, attack), held)
             if c is None:
                 return Finding("", "not reproduced", f"no pruned round to compare under {attack}")
-            verdicts.append(c.verdict)
+            halves = half_by_half(table, metric, attack, c.rounds)
+            verdicts.append(c.verdict if halves is None else replace(c, rise=halves.rise).verdict)
             sparsity = table[table["round"] == c.peak].sparsity.mean()
-            numbers.append(f"{attack} {c.dense:.4f} → {c.top:.4f} at {100 * sparsity:.1f} %")
+            label = f"{attack}{', squared' * (metric == 'r_2_squared')}"
+            numbers.append(f"{label} {c.dense:.4f} → {c.top:.4f} at {100 * sparsity:.1f} %")
             share = f"{100 * (c.top / c.dense - 1):+.1f} %" if c.dense else "from zero"
             dips = f"; below dense after {', '.join(map(str, c.dips))} before" if c.dips else ""
             reasons.append(
-                f"{attack}{images(table, attack)}: round {c.peak} (seeds' own peaks: {c.earliest} to "
-                f"{c.latest}), {share}: {describe(c.rise)}{dips}; "
-                f"from there to round {c.last} {describe(c.fall)}"
+                f"{label}{images(table, attack)}: round {c.peak} (seeds' own peaks: {c.earliest} to "
+                f"{c.latest}), {share}: {describe(c.rise)}{dips}; {halves or SAME_IMAGES}"
             )
         why = f"peak among {len(held) - 1} rounds with accuracy held. " + ". ".join(reasons)
         return Finding("; ".join(numbers), combine(verdicts), why)
@@ -124,57 +132,182 @@ def rises_then_falls(metric: str, attacks: tuple[str, ...]) -> Judge:
     return judge
 
 
-def better_under_all(metrics: tuple[tuple[str, str], ...]) -> Judge:
-    """Some pruned model, its accuracy held, is significantly above dense in every metric at once.
+SAME_IMAGES = "chosen and measured on the same images, as no blocks of images are stored"
 
-    Partly, if some one is in an l_infinity metric and an l_2 metric.
+
+@dataclass(frozen=True)
+class Halves:
+    """A rise whose peak was chosen on one half of the images and measured on the other, and vice versa.
+
+    Attributes:
+        rise: by seed, the mean of both ways.
+        low, high: its 95 % interval over images and seeds.
+    """
+
+    rise: Paired
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """The rise and its intervals."""
+        return (
+            f"chosen on one half of the images and measured on the other {self.rise}, "
+            f"over images and seeds [{self.low:+.4f}, {self.high:+.4f}]"
+        )
+
+
+def half_by_half(table: pd.DataFrame, metric: str, attack: str, rounds: list[int]) -> Halves | None:
+    """The rise of a metric by halves of the images; None where no blocks are stored."""
+    stored = blocks.of_metric(table, metric, attack)
+    if stored is None:
+        return None
+    by_block = blocks.split_rise(stored, rounds)
+    low, high = blocks.two_way_interval(by_block)
+    return Halves(paired(pd.DataFrame([0 * by_block.mean(axis=1), by_block.mean(axis=1)]), 0, 1), low, high)
+
+
+def rises_beyond_training(kinds: Sequence[Kind]) -> Judge:
+    """At the peak of the raw course, pruned networks have gained more than dense ones trained on.
+
+    Rows of pruned networks and of both controls come in one table and are told apart by its column
+    ``selection``. Gains are differences to each side's own dense references, paired by seed. The verdict
+    rests on the dense networks that are trained on; those pruned at random are named beside them.
     """
 
     def judge(table: pd.DataFrame) -> Finding:
-        rounds = held_rounds(table)[1:]
-        wins: dict[int, list[str]] = {r: [] for r in rounds}
-        for metric, attack in metrics:
-            values = comparable(per_seed(table, metric, attack))
-            for r in [r for r in rounds if {0, r} <= set(values.index)]:
-                change = paired(values, 0, r)
-                if change.mean > 0 and change.p < ALPHA / len(rounds):
-                    wins[r].append(attack)
-        whole = [r for r, won in wins.items() if len(won) == len(metrics)]
-        both = [r for r, won in wins.items() if set(won) & set(LINF) and set(won) & set(L2)]
-        verdict: Verdict = "reproduced" if whole else "partly" if both else "not reproduced"
-        listed = "; ".join(f"round {r}: {', '.join(won) or 'none'}" for r, won in wins.items())
-        ours = f"under all {len(metrics)} attacks {after(table, whole)}"
-        return Finding(ours, verdict, f"significantly above dense, accuracy held: {listed or 'no round'}")
+        ways = by_selection(table)
+        path, held = ways["magnitude"], held_rounds(ways["magnitude"])
+        run = set(zip(ways["none"].metric, ways["none"].attack, strict=True))
+        numbers, reasons, verdicts = [], [], []
+        for metric, attack in (kind for kind in kinds if kind in run):
+            c = course(per_seed(path, metric, attack), held)
+            if c is None:
+                return Finding("", "not reproduced", f"no pruned round to compare under {attack}")
+            label = f"{attack}{', squared' * (metric == 'r_2_squared')}"
+            gains = {way: gain(per_seed(rows, metric, attack), c.peak) for way, rows in ways.items()}
+            trained = beyond(gains["magnitude"], gains["none"])
+            verdicts.append(judge_change(trained, 1, SLIGHT * c.dense, ALPHA / len(c.rounds)))
+            seeds = gains["none"].index
+            shares = (gains[way].loc[seeds].mean() for way in ("magnitude", "none"))
+            numbers.append(f"{label} {' against '.join(f'{share:+.4f}' for share in shares)}")
+            at_random = over_random(gains) if "random" in gains else ""
+            reasons.append(f"{label} after round {c.peak}: {describe(trained)}{at_random}")
+        missing = sorted({attack for metric, attack in kinds if (metric, attack) not in run})
+        note = f". The controls were not attacked by {', '.join(missing)}" if missing else ""
+        why = f"gains over dense, paired by seed, pruned less trained on. {'. '.join(reasons)}{note}"
+        return Finding("; ".join(numbers), combine(verdicts), why)
 
     return judge
 
 
-def sharp_fall_comes_first(attacks: tuple[str, ...]) -> Judge:
-    """r_2 falls more than SLIGHT below its peak, for good, before accuracy falls.
+def over_random(gains: Mapping[str, pd.Series]) -> str:
+    """In words how far magnitude pruning is above random pruning, by the gains of both."""
+    try:
+        return f"; over random pruning {beyond(gains['magnitude'], gains['random'])}"
+    except ValueError:  # no two seeds are left
+        return "; on networks pruned at random the attack fails there"
 
-    Reproduced if that is before accuracy is significantly below dense for the first time, partly if only
-    before accuracy has lost HELD.
+
+def gain(values: pd.DataFrame, round_: int) -> pd.Series:
+    """By seed, how far a round is above dense."""
+    by_round = values.T
+    return by_round[round_] - by_round[0]
+
+
+def beyond(ours: pd.Series, theirs: pd.Series) -> Paired:
+    """The difference of two gains on the seeds that both have, without those in which an attack fails.
+
+    Raises:
+        ValueError: if there are fewer than two.
+    """
+    both = pd.concat([theirs, ours], axis=1, join="inner").T.reset_index(drop=True)
+    return paired(both.replace(np.inf, np.nan).dropna(axis="columns"), 0, 1)
+
+
+def better_under_all(metrics: tuple[tuple[str, str], ...]) -> Judge:
+    """Some pruned model, its accuracy held, is significantly above dense in every metric at once.
+
+    Undecided if in some round no metric is significantly above dense that would have to be, and none is known
+    to be below the paper's rise; else partly, if some model is in an l_infinity metric and an l_2 metric.
     """
 
     def judge(table: pd.DataFrame) -> Finding:
-        accuracy, held = first_below(per_seed(table, "accuracy")), held_rounds(table)
-        lost = next((r for r in sorted(table["round"].unique()) if r not in held), None)
-        starts, verdicts = {}, []
-        for attack in attacks:
-            values = comparable(per_seed(table, "r_2", attack))
-            peak = peak_round(values)
-            values.loc[peak] *= 1 - SLIGHT
-            start = starts[attack] = first_fall(values, peak)
-            verdict: Verdict = "not reproduced"
-            if start is not None and (lost is None or start < lost):
-                verdict = "reproduced" if accuracy is None or start < accuracy else "partly"
-            verdicts.append(verdict)
-        falls = "; ".join(f"r_2 ({attack}) {after(table, [start])}" for attack, start in starts.items())
-        why = (
-            f"r_2 more than {100 * SLIGHT:.0f} % below its peak from then on; accuracy significantly below "
-            f"dense for the first time, and more than {100 * HELD:.0f} point below it {after(table, [lost])}"
+        rounds = held_rounds(table)[1:]
+        if not rounds:
+            return Finding("", "not reproduced", "accuracy is held in no round")
+        wins: dict[int, list[str]] = {r: [] for r in rounds}
+        lost = set()
+        for metric, attack in metrics:
+            values = comparable(per_seed(table, metric, attack))
+            paper = SLIGHT * dense_mean(values) if 0 in values.index else 0.0
+            for r in rounds:
+                if not {0, r} <= set(values.index):
+                    lost.add(r)
+                    continue
+                above = judge_change(paired(values, 0, r), 1, paper, ALPHA / len(rounds))
+                if above == "reproduced":
+                    wins[r].append(attack)
+                elif above == "not reproduced":
+                    lost.add(r)
+        whole = [r for r, won in wins.items() if len(won) == len(metrics)]
+        both = [r for r, won in wins.items() if set(won) & set(LINF) and set(won) & set(L2)]
+        verdict: Verdict = (
+            "reproduced"
+            if whole
+            else "undecided"
+            if set(rounds) - lost
+            else "partly"
+            if both
+            else "not reproduced"
         )
-        return Finding(f"{falls}; accuracy {after(table, [accuracy])}", combine(verdicts), why)
+        listed = "; ".join(f"round {r}: {', '.join(won) or 'none'}" for r, won in wins.items())
+        ours = f"under all {len(metrics)} attacks {after(table, whole)}"
+        return Finding(ours, verdict, f"significantly above dense, accuracy held: {listed}")
+
+    return judge
+
+
+def comes_first(r_2: pd.DataFrame, accuracy: pd.DataFrame) -> tuple[Verdict, int | None, int | None]:
+    """Whether r_2 falls sharply, more than SLIGHT below its peak, in a round before accuracy degrades.
+
+    Both sides are tested in the same way and at one level, ALPHA divided by the number of rounds: the first
+    round that is significantly below counts. Where r_2 comes first, accuracy must be known to be held, its
+    interval excluding a loss of HELD; where r_2 does not, it must be known not to have fallen before.
+
+    Args:
+        r_2: by round and seed.
+        accuracy: by round and seed.
+
+    Returns:
+        the verdict, and the rounds of r_2 and of accuracy.
+    """
+    r_2 = comparable(r_2)
+    peak = peak_round(r_2)
+    r_2.loc[peak] *= 1 - SLIGHT
+    level = ALPHA / (len(accuracy) - 1)
+    sharp, lost = first_below(r_2, level, peak), first_below(accuracy, level)
+    if sharp is not None and (lost is None or sharp < lost):
+        before = [paired(accuracy, 0, r).within(ALPHA)[0] for r in accuracy.index if 0 < r <= sharp]
+        return "reproduced" if min(before) > -HELD else "undecided", sharp, lost
+    unseen = [r for r in r_2.index if r > peak and (lost is None or r < lost)]
+    reach = [paired(r_2, peak, r).within(ALPHA)[0] for r in unseen]
+    return "undecided" if reach and min(reach) < 0 else "not reproduced", sharp, lost
+
+
+def sharp_fall_comes_first(attacks: tuple[str, ...]) -> Judge:
+    """r_2 falls sharply in an earlier round than accuracy does (:func:`comes_first`)."""
+
+    def judge(table: pd.DataFrame) -> Finding:
+        accuracy = per_seed(table, "accuracy")
+        judged = {attack: comes_first(per_seed(table, "r_2", attack), accuracy) for attack in attacks}
+        falls = "; ".join(f"r_2 ({attack}) {after(table, [r])}" for attack, (_, r, _) in judged.items())
+        lost = next(iter(judged.values()))[2]
+        why = (
+            f"first rounds significantly below: r_2 more than {100 * SLIGHT:.0f} % below its peak, accuracy "
+            f"below dense, at one level; accuracy is held if a loss of {100 * HELD:g} points is excluded"
+        )
+        ours = f"{falls}; accuracy {after(table, [lost])}"
+        return Finding(ours, combine([verdict for verdict, _, _ in judged.values()]), why)
 
     return judge
 
@@ -201,7 +334,7 @@ def falls_most(pairs: tuple[tuple[str, str], ...]) -> Judge:
             if pd.DataFrame(kept).isna().any(axis=None):
                 return Finding("", "not reproduced", f"a seed is robust in no round under {l2} or {linf}")
             change = paired(pd.DataFrame([kept[linf], kept[l2]], index=[0, 1]), 0, 1)
-            verdicts.append(judge_change(change, -1))
+            verdicts.append(judge_change(change, -1, SLIGHT))
             numbers += [f"{attack} {100 * (share.mean() - 1):+.1f} %" for attack, share in kept.items()]
             reasons.append(f"{l2} less {linf} {after(table, common[-1:])}: {describe(change)}")
         why = "relative to each one's peak. " + "; ".join(reasons)
@@ -234,14 +367,17 @@ def course_claims(net: str, title: str, figures: str) -> Iterator[EmpiricalClaim
     def claim(name: str, says: str, source: str, paper: str, judge: Judge) -> EmpiricalClaim:
         return EmpiricalClaim(f"{net}-{name}", f"{title}: {says}", source, paper, net, judge)
 
-    up = "up with sparsity to a threshold, then down"
-    for name, metric, attacks, what in (
-        ("rinf-rises", "r_inf", LINF, "r_inf"),
-        ("r2-rises", "r_2", L2, "r_2 (mean distance)"),
-        ("r2-squared-rises", "r_2_squared", L2, "r_2 (mean squared distance)"),
+    beyond = "rises with sparsity; that it falls in the end is no test, as everything does"
+    squares = tuple((metric, attack) for metric in ("r_2", "r_2_squared") for attack in L2)
+    for name, what, kinds in (
+        ("rinf-rises", "r_inf", tuple(("r_inf", attack) for attack in LINF)),
+        ("r2-rises", "r_2, as mean distance and as mean square,", squares),
     ):
-        says = f"{what} rises with sparsity, and falls beyond a threshold"
-        yield claim(name, says, f"section 4.2, {figures}", up, rises_then_falls(metric, attacks))
+        section = f"section 4.2, {figures}"
+        yield claim(name, f"{what} {beyond}", section, "up with sparsity to a threshold", rises(kinds))
+        says = f"{what} rises by more than that of a dense network which is trained on for as long"
+        controlled = claim(f"{name}-controlled", says, section, "no control", rises_beyond_training(kinds))
+        yield replace(controlled, controls=f"{net}-controls")
     yield claim(
         "consistent",
         "some pruned models are more robust than dense ones under all four attacks at once",

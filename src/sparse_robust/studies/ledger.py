@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
+from dataclasses import replace
 from typing import get_args
 
 import pandas as pd
 
+from sparse_robust.experiments import Experiment
 from sparse_robust.experiments.load import complete_size, has_profile, scale_of, stored
 from sparse_robust.experiments.store import Store
+from sparse_robust.studies.controls import controls_of
 from sparse_robust.studies.rules import EmpiricalClaim, Finding, Verdict
 
 from . import STUDIES
@@ -27,28 +30,61 @@ CLAIMS: tuple[EmpiricalClaim, ...] = tuple(
 
 def findings(profile: str, store: Store | None = None) -> dict[str, Finding]:
     """The finding of every claim under ``profile`` (``published`` or one of the catalogue's), by name."""
-    tables: dict[str, pd.DataFrame] = {}
-    judged: dict[str, Finding] = {}
+    names = dict.fromkeys(claim.experiment for claim in CLAIMS)
+    tables = {name: whole_table(find(name), profile, store) for name in names}
+    beside = {
+        claim.controls: controls_of(find(claim.experiment), profile, store)
+        for claim in CLAIMS
+        if claim.controls
+    }
+    found = {
+        claim.name: finding(claim, tables[claim.experiment], beside.get(claim.controls)) for claim in CLAIMS
+    }
     for claim in CLAIMS:
-        experiment = find(claim.experiment)
-        if not has_profile(experiment, profile):
-            judged[claim.name] = Finding("", "not run", "needs PROFILE=paper")
-            continue
-        if claim.experiment not in tables:
-            tables[claim.experiment] = stored(experiment, profile, store)
-        table = tables[claim.experiment]
-        scale = scale_of(experiment, profile, store)
-        have, want = len(table), complete_size(table, experiment, scale)
-        if table.empty:
-            judged[claim.name] = Finding("", "not run", "no rows of this profile are stored")
-        elif have < want:
-            judged[claim.name] = Finding("", "not run", f"unfinished: {have} of {want} numbers are stored")
-        else:
-            try:
-                judged[claim.name] = claim.judge(table)
-            except ValueError as error:  # one seed: nothing to pair
-                judged[claim.name] = Finding("", "not run", str(error))
-    return judged
+        table = beside.get(claim.controls, tables[claim.experiment])
+        if found[claim.name].verdict != "not run" and not isinstance(table, str):
+            note = fewer_seeds(table, find(claim.controls or claim.experiment))
+            found[claim.name] = replace(found[claim.name], why=found[claim.name].why + note)
+    return found
+
+
+def fewer_seeds(table: pd.DataFrame, experiment: Experiment) -> str:
+    """How many of the seeds of its protocol an experiment has rows of, in words; empty if of all."""
+    scale = table.scale.iloc[0]
+    have, planned = table.seed.nunique(), len(experiment.seeds[scale])
+    protocol = "the paper's protocol" if scale == "paper" else f"{scale} scale"
+    return "" if have >= planned else f"; {experiment.name}: {protocol}, {have} of {planned} seeds"
+
+
+def whole_table(experiment: Experiment, profile: str, store: Store | None = None) -> pd.DataFrame | str:
+    """The stored rows of an experiment, or in words why there are none to judge."""
+    if not has_profile(experiment, profile):
+        return "needs PROFILE=paper"
+    table = stored(experiment, profile, store)
+    if table.empty:
+        return "no rows of this profile are stored"
+    have, want = len(table), complete_size(table, experiment, scale_of(experiment, profile, store))
+    return table if have == want else f"unfinished: {have} of {want} numbers are stored"
+
+
+def finding(claim: EmpiricalClaim, table: pd.DataFrame | str, controls: pd.DataFrame | None) -> Finding:
+    """What the rows say of a claim.
+
+    Args:
+        claim: which.
+        table: the rows of its experiment, or why there are none.
+        controls: the rows of its controls, None for a claim without.
+    """
+    if isinstance(table, str):
+        return Finding("", "not run", table)
+    if controls is not None:
+        if controls.empty:
+            return Finding("", "not run", "no rows of the controls are stored")
+        table = pd.concat([table, controls], ignore_index=True)
+    try:
+        return claim.judge(table)
+    except ValueError as error:  # one seed, or an attack that never succeeds: nothing to compare
+        return Finding("", "undecided", str(error))
 
 
 def at_scale(verdict: str, scale: str) -> str:
@@ -87,7 +123,7 @@ def records(profile: str, store: Store | None = None) -> list[dict[str, str]]:
 
 
 def tally(entries: list[dict[str, str]]) -> dict[str, int]:
-    """How many records have each label: the four verdicts, given or not, then those at a smaller scale."""
+    """How many records have each label: the verdicts, given or not, then those at a smaller scale."""
     labels = Counter(entry["label"] for entry in entries)
     return {verdict: labels.pop(verdict, 0) for verdict in get_args(Verdict)} | dict(sorted(labels.items()))
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from sparse_robust.experiments.statistics import paired, per_seed, plus_minus, summary
 from sparse_robust.studies.paper import PaperNetwork
-from sparse_robust.studies.rules import held_rounds
+from sparse_robust.studies.rules import held_rounds, peak_round
 from sparse_robust.studies.tables import METRICS, Key
 
 from .claims import attackable, by_strength, named, nearest, zeros
@@ -99,11 +99,20 @@ def means(rows: pd.DataFrame) -> pd.DataFrame:
 def correlations(rows: pd.DataFrame) -> pd.DataFrame:
     """How zeros and robustness go together over networks, one for each strength and seed.
 
+    The paper's "certain range" is read as the strengths up to the one under which r_inf peaks.
+
     Returns:
         columns networks, n (their number), zeros (where they are counted), and each of :data:`ROBUST`.
     """
     table, lines = by_strength(rows), []
-    for what, chosen in (("accuracy held", held_rounds(table)), ("all attackable", attackable(rows))):
+    usable = attackable(rows)
+    peak = peak_round(per_seed(table, "r_inf", "FGS").loc[usable])
+    ranges = {
+        "up to the peak": [v for v in usable if v <= peak],
+        "accuracy held": [v for v in held_rounds(table) if v in usable],
+        "all attackable": usable,
+    }
+    for what, chosen in ranges.items():
         for place, metric in layers(rows).items():
             share = per_seed(table, metric).loc[chosen].to_numpy().ravel()
             values = {label: per_seed(table, *key).loc[chosen] for label, key in ROBUST.items()}

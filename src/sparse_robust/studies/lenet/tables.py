@@ -10,7 +10,7 @@ from sparse_robust.models import prunable
 from sparse_robust.pruning import kept_after
 from sparse_robust.studies.courses import Course, course
 from sparse_robust.studies.paper import PaperNumber
-from sparse_robust.studies.rules import comparable, first_below, held_rounds, peak_round
+from sparse_robust.studies.rules import ALPHA, comparable, first_below, held_rounds, peak_round
 from sparse_robust.studies.tables import METRICS, Key
 
 FALLS = (0.02, 0.05, 0.1)
@@ -92,10 +92,12 @@ def peaks(rows: pd.DataFrame) -> pd.DataFrame:
 def falls(rows: pd.DataFrame) -> pd.DataFrame:
     """For accuracy and every metric the rounds of its peak and of its fall; missing where it does not fall.
 
+    All are tested at one level, divided by the number of rounds.
+
     Returns:
         columns metric, peak, below dense, and a column for each of :data:`FALLS`, relative to the peak.
     """
-    lines = []
+    lines, alpha = [], ALPHA / (rows["round"].nunique() - 1)
     for label, key in {"accuracy": ("accuracy", ""), **METRICS}.items():
         values = comparable(per_seed(rows, *key))
         top, level = peak_round(values), values.mean(axis=1)
@@ -103,7 +105,7 @@ def falls(rows: pd.DataFrame) -> pd.DataFrame:
             next((r for r in level.index if r > top and level[r] < (1 - loss) * level[top]), None)
             for loss in FALLS
         ]
-        lines.append((label, top, first_below(values), *lost))
+        lines.append((label, top, first_below(values, alpha), *lost))
     columns = ["metric", "peak", "below dense", *(f"-{100 * loss:g} %" for loss in FALLS)]
     return pd.DataFrame(lines, columns=columns).astype(dict.fromkeys(columns[1:], "Int64"))
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Literal
 
-from sparse_robust.experiments import Experiment
+from sparse_robust.experiments import Attack, Experiment, Spec
 from sparse_robust.studies.lenet.specs import lenet_paper
 from sparse_robust.studies.protocol import attacks
 from sparse_robust.training import Training
@@ -42,5 +42,32 @@ def over_pruning() -> Experiment:
     )
 
 
+def strong() -> Experiment:
+    """The same models under stronger attacks than the paper's, and the paper's, all on the same images."""
+
+    def attacked(spec: Spec, examples: int, steps: int) -> Spec:
+        chosen = (
+            Attack("FGS"),
+            Attack("PGD", (("steps", steps),)),
+            Attack("APGD", (("steps", steps),)),
+            Attack("DeepFool", (("overshoot", 0.02),)),
+            Attack("minimal l_2"),
+        )
+        return replace(spec, attacks=chosen, test_examples=examples)
+
+    specs = OVER_PRUNING.specs
+    paper = tuple(attacked(spec, 2_000, 100) for spec in specs["paper"])
+    return Experiment(
+        "over-pruning-strong",
+        "Table 2's models under stronger attacks, on the same images",
+        specs={
+            "smoke": tuple(attacked(spec, 20, 10) for spec in specs["smoke"]),
+            "laptop": tuple(attacked(spec, 100, 50) for spec in specs["laptop"]),
+            "paper": paper,
+        },
+        seeds=OVER_PRUNING.seeds,
+    )
+
+
 OVER_PRUNING = over_pruning()
-EXPERIMENTS = (OVER_PRUNING,)
+EXPERIMENTS = (OVER_PRUNING, strong())

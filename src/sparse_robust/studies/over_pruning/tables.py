@@ -70,16 +70,38 @@ def differences(rows: pd.DataFrame) -> pd.DataFrame:
     """Sparse against dense in every metric.
 
     Returns:
-        columns network, metric, dense, sparse, errors (the change in standard errors over images, those of
-        both models taken as independent).
+        columns network, metric, images (the first ones), dense, sparse, errors (the change in standard errors
+        over images, those of both models taken as independent).
     """
     lines = []
     for net, pair in PAIRS.items():
         for label, key in METRICS.items():
             dense, sparse = (of_model(rows, model, *key) for model in pair)
             errors = (sparse.value - dense.value) / np.hypot(dense.stderr, sparse.stderr)
-            lines.append((net, label, dense.value, sparse.value, float(errors)))
-    return pd.DataFrame(lines, columns=["network", "metric", "dense", "sparse", "errors"])
+            lines.append((net, label, int(dense.n), dense.value, sparse.value, float(errors)))
+    return pd.DataFrame(lines, columns=["network", "metric", "images", "dense", "sparse", "errors"])
+
+
+def stronger(rows: pd.DataFrame) -> pd.DataFrame:
+    """The paper's attacks beside stronger ones, on the same images.
+
+    Args:
+        rows: of the experiment ``over-pruning-strong``, whose variants are the four models in their order.
+
+    Returns:
+        columns model, images, accuracy, r_inf under each l_infinity attack, and the mean distance of each l_2
+        attack, with failures of DeepFool and of the minimal attack.
+    """
+    columns: dict[str, object] = {
+        "model": NAMES,
+        "images": int(rows[rows.metric == "accuracy"].n.max()),
+        "accuracy": values(rows, "accuracy"),
+    }
+    columns |= {attack: values(rows, "r_inf", attack) for attack in ("FGS", "PGD", "APGD")}
+    for attack in ("DeepFool", "minimal l_2"):
+        columns[f"$r_2$, {attack}"] = values(rows, "r_2", attack)
+        columns[f"failures, {attack}"] = [int(n) for n in values(rows, "failures", attack)]
+    return pd.DataFrame(columns)
 
 
 def changes_by_definition(rows: pd.DataFrame) -> pd.DataFrame:
