@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from sparse_robust.data import path_of
+
 from .architectures import ARCHITECTURES
-from .comparison import check
+from .comparison import Outcome, check
 from .limits import free_memory_only
 from .options import Options
 from .ranges import BoxChoice
@@ -88,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run stronger attacks, too (PGD, APGD, C&W, a minimal-norm walk), and print the gap",
     )
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write a page with pictures, in HTML")
+    parser.add_argument("--report", metavar="FILE", help="write a page with pictures, in HTML")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -103,15 +105,27 @@ def run(arguments: argparse.Namespace) -> int:
         architecture=arguments.architecture,
         strong=arguments.strong,
     )
+    report = None if arguments.report is None else path_of(arguments.report)
+    if report is not None and (report.is_dir() or not report.parent.is_dir()):
+        raise ValueError(f"--report {report}: a file in a folder that exists is needed")
     with free_memory_only():
         outcome = check(arguments.models, arguments.data, options)
         print(outcome.text())
-        if arguments.report is not None:
-            from .page import page  # Matplotlib is slow to import
-
-            arguments.report.write_text(page(outcome), encoding="utf-8")
-            print(f"\nreport: {arguments.report}")
+        if report is not None:
+            _write(report, outcome)
+            print(f"\nreport: {report}")
     return outcome.status
+
+
+def _write(report: Path, outcome: Outcome) -> None:
+    from .page import page  # Matplotlib is slow to import
+
+    try:
+        report.write_text(page(outcome), encoding="utf-8")
+    except OSError as error:
+        raise OSError(
+            f"--report {report}: cannot be written ({error.strerror}); free some space, or name another file"
+        ) from None
 
 
 __all__ = ["ABOUT", "MORE", "add_arguments", "run"]

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparse_robust.data import DataError, npz
+from sparse_robust.data import DataError, npz, path_of
 from sparse_robust.types import Box
 
 from .limits import MAX_FILE, MAX_NUMBERS
@@ -67,7 +67,7 @@ def read_examples(
         DataError: naming the file, if it holds something else or its units cannot be told.
     """
     try:
-        with zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(path_of(file)) as archive:
             x, y = _arrays(archive)
     except (FileNotFoundError, IsADirectoryError, PermissionError):
         raise

@@ -6,6 +6,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from sparse_robust.data import path_of
+
 from .architectures import ARCHITECTURES, read_caffe, read_safetensors
 from .archives import Archive
 from .exported import read_exported
@@ -50,7 +52,7 @@ def load_model(file: Path | str, name: str | None = None, architecture: str | No
     """
     if architecture is not None and architecture not in ARCHITECTURES:
         raise ModelError(f"no architecture {architecture!r}; known are {', '.join(ARCHITECTURES)}")
-    path, name = Path(file), name or str(file)
+    path, name = path_of(file), name or str(file)
     try:
         return _read(path, name, architecture)
     except ModelError as error:
