@@ -31,9 +31,13 @@ UNKNOWN = (
     "from Keras or another framework, export ONNX"
 )
 
+POINTER = "a pointer of Git LFS, not the file itself; fetch it with git lfs pull"
+
+PAGE = "a web page, not a model; download the file itself"
+
 MEMORY = "does not fit into the memory that is free"
 
-PICKLE, ZIP, HDF5, ONNX = b"\x80", b"PK\x03\x04", b"\x89HDF", b"\x08"
+PICKLE, ZIP, HDF5, ONNX, LFS = b"\x80", b"PK\x03\x04", b"\x89HDF", b"\x08", b"version h"
 """How files begin; an ONNX file with its first field, ir_version."""
 
 
@@ -74,6 +78,10 @@ def _read(path: Path, name: str, architecture: str | None) -> Model:
         raise ModelError(PICKLED)
     if start.startswith(ONNX):
         return read_onnx(path, name)
+    if start.startswith(LFS):
+        raise ModelError(POINTER)
+    if start.lower().startswith((b"<!doctype", b"<html")):
+        raise ModelError(PAGE)
     if start.startswith(HDF5) or not start:
         raise ModelError(UNKNOWN)
     try:

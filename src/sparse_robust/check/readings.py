@@ -1,8 +1,8 @@
-"""Other ways in which stored images and labels could be meant: tried, and asked about if one fits much better.
+"""Other ways in which images and labels could be meant: tried, and asked about if one fits much better.
 
 Nothing in a file says whether images are inverted, standardised or transposed, whether the channels of a
-flattened image came first or last, or in which order labels were counted. A network that was trained on another
-convention is not refused by its shapes; it is only wrong more often, and all of its numbers with it.
+flattened image came first or last, or in which order labels were counted. The shapes of a network that was
+trained on another convention fit; it is only wrong more often, and all of its numbers with it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ FEWEST = 20
 ADVANTAGE, LARGE_ADVANTAGE = 0.2, 0.4
 """By how much more accurate a model has to be for another scale of x, or for another convention, to be asked
 about."""
+
+NAMED = 20
+"""Labels that a message writes out."""
 
 STANDARDS = {
     1: ("MNIST", (0.1307,), (0.3081,)),
@@ -85,13 +88,8 @@ def _readings(
         )
         if number == 3 and plain.ndim == 2:
             moved = x.movedim(1, -1) if axis == 1 else x.movedim(-1, 1)
-            order = "last" if axis == 1 else "first"
-            yield (
-                moved.flatten(1),
-                rest,
-                f"channels {order}",
-                f"store x with its channels {order} in the .npz",
-            )
+            words = f"channels {'last' if axis == 1 else 'first'}"
+            yield moved.flatten(1), rest, words, f"store x with {words} in the .npz"
     if (rows := _square(x, channels)) is not None:
         turned = arrange(x.transpose(rows, rows + 1))
         yield turned, rest, "rows and columns exchanged", f"store x.swapaxes({rows}, {rows + 1}) in the .npz"
@@ -111,7 +109,7 @@ def _square(x: Tensor, channels: tuple[int | None, int] | None) -> int | None:
 
 
 def check_labels(logits: Tensor, examples: Examples) -> None:
-    """Refuse labels that the model gives in another order, such as counted from one, unless the user named it.
+    """Refuse labels that the model gives in another order, such as from one on, unless the user named them.
 
     Raises:
         ModelError: naming the order that would fit.
@@ -125,11 +123,10 @@ def check_labels(logits: Tensor, examples: Examples) -> None:
     as_it_is = float(counts.diagonal().sum()) / len(y)
     share = float(counts.amax(1).sum()) / len(y)
     if share > as_it_is + LARGE_ADVANTAGE and len(set(order.tolist())) == classes:
-        named = ",".join(map(str, order.tolist()))
+        named = ",".join(map(str, order.tolist())) if classes <= NAMED else "..."
         raise ModelError(
             f"classifies {as_it_is:.0%} of the images as labelled and {share:.0%} with the labels in another "
-            f"order: say --classes={named if classes <= 20 else '...'} for that, or name 0,1,2,... if they are "
-            "meant as they are"
+            f"order: say --classes={named} for that, or name 0,1,2,... if they are meant as they are"
         )
 
 
