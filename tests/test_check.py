@@ -337,6 +337,12 @@ def test_options_that_make_no_sense(arguments, advice, files, capsys):
     assert "missing.onnx" in capsys.readouterr().err
 
 
+def test_an_eps_below_half_a_grey_level_is_said(files, capsys):
+    dense, _, data = map(str, files)
+    assert main(["check", dense, "--data", data, "--eps", "0.001"]) == 0
+    assert "eps 0.001 is less than half a grey level of x, which spans 1" in capsys.readouterr().out
+
+
 def test_a_tilde_is_the_home_folder(files, tmp_path, monkeypatch, capsys):
     """As an option's value or between quotation marks, where shells leave it alone."""
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -20,8 +20,12 @@ X, Y = np.linspace(0, 1, 60, dtype=np.float32).reshape(3, 4, 5), np.zeros(3, np.
         ({"x": X}, "arrays x and y are needed, found x"),
         ({"x": X, "y": Y[:2]}, "x [N, *D] and y [N] are needed, found [3, 4, 5] and [2]"),
         ({"x": X[:, :0], "y": Y}, "x [N, *D] and y [N] are needed, found [3, 0, 5] and [3]"),
-        ({"x": X, "y": Y.astype(float)}, "y must hold class indices"),
-        ({"x": X.astype(int), "y": Y}, "x must be uint8 or floating point, found int64"),
+        (
+            {"x": X, "y": np.eye(3, dtype=int)},
+            "found [3, 4, 5] and [3, 3]; of one-hot labels, store y.argmax(1)",
+        ),
+        ({"x": X, "y": Y.astype(float)}, "found float64: y.astype('int64')"),
+        ({"x": X.astype(int), "y": Y}, "found int64: x.astype('uint8') if these are bytes"),
         ({"x": X + np.nan, "y": Y}, "60 of its numbers are not"),
         ({"x": X * 200, "y": Y}, "as pixels of 0 to 255 do; say --scale=255"),
         ({"x": X[:1], "y": Y[:1]}, "at least 2 examples, found 1"),
@@ -86,6 +90,12 @@ def test_any_floating_type_is_read(dtype, tmp_path):
     np.savez(tmp_path / "m.npz", x=X.astype(dtype), y=Y)
     expected = torch.from_numpy(X.astype(dtype).astype(np.float32))
     torch.testing.assert_close(read_examples(tmp_path / "m.npz").x, expected)
+
+
+def test_labels_may_be_a_column(tmp_path):
+    """As Keras stores those of CIFAR-10."""
+    np.savez(tmp_path / "m.npz", x=X, y=np.array([[2], [0], [1]]))
+    assert read_examples(tmp_path / "m.npz").y.tolist() == [2, 0, 1]
 
 
 def test_bytes_are_divided_by_255_unless_told():

@@ -58,13 +58,7 @@ SHAPES = {
     *("_to_copy.default", "full.default", "zeros.default", "ones.default", "arange.default"),
     *("arange.start", "sym_size.int", "zeros_like.default", "ones_like.default", "full_like.default"),
     *("new_zeros.default", "scalar_tensor.default", "index.Tensor", "index_select.default", "flip.default"),
-    *(
-        "_adaptive_avg_pool2d.default",
-        "expand_as.default",
-        "view_as.default",
-        "tile.default",
-        "numpy_T.default",
-    ),
+    *("_adaptive_avg_pool2d.default", "expand_as.default", "view_as.default", "tile.default"),
 }
 
 ATEN = LAYERS | ACTIVATIONS | ARITHMETIC | SHAPES

@@ -35,8 +35,8 @@ def fit(model: Model, examples: Examples, batch: int) -> tuple[Model, Examples]:
         model.verify(x[:COMPARED])
     logits = logits_of(model, x, batch)
     check_logits(logits, examples)
-    check_readings(examples, model.arrange, lambda images: logits_of(model, images, batch).argmax(1))
     check_labels(logits, examples)
+    check_readings(examples, model.arrange, lambda images: logits_of(model, images, batch).argmax(1))
     examples = replace(examples, x=x)
     correct = int((logits.argmax(1) == examples.y).sum())
     if not correct:
