@@ -123,6 +123,8 @@ def test_pixels_off_the_box_by_rounding_are_clipped_and_said(off):
         (np.array([[0, 254.3], [8, 1]]), "--scale=255 if the models read"),
         (np.array([[0, 1.2], [8, 1]]) / 255 / 8, "divided by 255 twice"),
         (np.array([[-2.1, 2.6], [0, 1]]), "--box=-2.1,2.6"),
+        (np.array([[-0.4242, 2.821], [0, 1]]), "--box=-0.4242,2.821"),
+        (np.full((2, 2), 0.5), "0.5 everywhere"),
         (np.array([[-1.0, 1.0], [0, 1]]), "--box=-1,1"),
         (np.array([[0, 1 + 2 * ROUNDING], [0, 1]]), "no image in [0, 1]"),
         (np.array([[0, 5000.0], [0, 1]]), "--box=0,5000"),
@@ -144,6 +146,19 @@ def test_options_answer_the_question():
     assert scale_inputs(np.array([[0, 1], [1, 1]], np.uint8), scale=1).box == (0.0, 255.0)
     with pytest.raises(RangeError, match="say --scale=1"):
         scale_inputs(np.array([[0, 255], [1, 1]], np.uint8), box=(0, 255))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"scale": 1e-320}, "more than float32 holds"),
+        ({"scale": 1e300}, "0 everywhere"),
+        ({"box": (0, 1e39)}, "wider than float32 holds"),
+    ],
+)
+def test_units_beyond_float32_are_refused(options, said):
+    with pytest.raises(RangeError, match=said):
+        scale_inputs(np.array([[0, 0.5], [1, 1]]), **options)
 
 
 def test_a_box_lies_where_float32_numbers_do():

@@ -60,6 +60,17 @@ def test_images_as_the_network_knows_them_are_no_question(images):
     assert measure(model, Examples(images, y, (0.0, 1.0), scale=1.0), Options()).correct.all()
 
 
+def test_a_chosen_box_that_the_network_does_not_know_is_said():
+    linear = classifier(GREY)
+    y = linear(GREY.flatten(1)).argmax(1)
+    model = Model("m", "none", {}, lambda z: (linear(z.flatten(1)), None))
+    found = measure(model, Examples(2 * GREY - 1, y, (-1.0, 1.0)), Options())
+    assert any("100% of the same in [0, 1]: is x in the units that it reads?" in note for note in found.notes)
+    other = Model("m", "none", {}, lambda z: (linear((z.flatten(1) + 1) / 2), None))
+    right = measure(other, Examples(2 * GREY - 1, y, (-1.0, 1.0)), Options())
+    assert not any("units" in note for note in right.notes)
+
+
 def test_what_the_user_has_chosen_is_no_question():
     linear = classifier(GREY)
     model = Model("m", "none", {}, lambda z: (linear(z.flatten(1)), None))

@@ -14,6 +14,7 @@ from sparse_robust import __version__, data
 from sparse_robust.bench import command as bench
 from sparse_robust.book import playground
 from sparse_robust.check import command as check_command
+from sparse_robust.check.text import escape
 from sparse_robust.experiments import PROFILES, Store, run_side_by_side
 from sparse_robust.proofs import graph as proof_graph
 from sparse_robust.proofs import ledger as proof_ledger
@@ -154,7 +155,7 @@ def write_in_any_encoding() -> None:
 def explained(error: ValueError | KeyError | OSError) -> str:
     """What an error says, without the marks that Python puts around it."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'the output'}: {error.strerror}"
+        return f"{'the output' if error.filename is None else escape(str(error.filename))}: {error.strerror}"
     return str(error.args[0] if isinstance(error, KeyError) else error)
 
 

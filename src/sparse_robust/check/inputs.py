@@ -12,7 +12,7 @@ from .limits import Bounded
 from .memory import halving
 from .model import Evaluation, Model, ModelError
 from .ranges import GREY_LEVELS
-from .readings import check_labels, check_readings
+from .readings import check_labels, check_readings, doubts
 
 COMPARED = 4
 """Images whose logits are compared with another program's."""
@@ -36,7 +36,12 @@ def fit(model: Model, examples: Examples, batch: int) -> tuple[Model, Examples]:
     logits = logits_of(model, x, batch)
     check_logits(logits, examples)
     check_labels(logits, examples)
-    check_readings(examples, model.arrange, lambda images: logits_of(model, images, batch).argmax(1))
+
+    def answers(images: Tensor) -> Tensor:
+        return logits_of(model, images, batch).argmax(1)
+
+    check_readings(examples, model.arrange, answers)
+    said = doubts(examples, model.arrange, answers)
     examples = replace(examples, x=x)
     correct = int((logits.argmax(1) == examples.y).sum())
     if not correct:
@@ -48,8 +53,8 @@ def fit(model: Model, examples: Examples, batch: int) -> tuple[Model, Examples]:
         note = (
             "classifies no better than always answering the most frequent label: its robustness says little"
         )
-        model = replace(model, notes=(*model.notes, note))
-    return model, examples
+        said = (*said, note)
+    return replace(model, notes=(*model.notes, *said)), examples
 
 
 def _flattened(model: Model) -> Model:

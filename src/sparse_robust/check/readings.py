@@ -67,6 +67,25 @@ def check_readings(
         )
 
 
+def doubts(
+    examples: Examples, arrange: Callable[[Tensor], Tensor], answers: Callable[[Tensor], Tensor]
+) -> tuple[str, ...]:
+    """What to say of a box that the user chose, if the model is much better on the same images in [0, 1]."""
+    if examples.scale is not None or examples.box in (None, (0.0, 1.0)) or len(examples.y) < FEWEST:
+        return ()
+    low, high = examples.box
+    x, y = examples.x[:TRIED], examples.y[:TRIED]
+    as_it_is, share = (
+        float((answers(arrange(images)) == y).double().mean()) for images in (x, (x - low) / (high - low))
+    )
+    if share <= as_it_is + ADVANTAGE:
+        return ()
+    return (
+        f"classifies {as_it_is:.0%} of the images in the box [{low:g}, {high:g}] and {share:.0%} of the same "
+        "in [0, 1]: is x in the units that it reads?",
+    )
+
+
 def _readings(
     x: Tensor, plain: Tensor, arrange: Callable[[Tensor], Tensor], scale: float
 ) -> Iterator[tuple[Tensor, float, str, str]]:
@@ -134,4 +153,4 @@ def check_labels(logits: Tensor, examples: Examples) -> None:
         )
 
 
-__all__ = ["check_labels", "check_readings"]
+__all__ = ["check_labels", "check_readings", "doubts"]
