@@ -21,7 +21,9 @@ LeNet-5 as safetensors or .caffemodel. They have to return logits; a last softma
 No pickle is ever opened, and nothing runs but listed operators. Of ONNX files, the logits are compared
 with onnxruntime's.
 
-data: x, uint8 (divided by 255) or float [N, ...], and y, integers [N]; from Keras's mnist.npz:
+data: x, uint8 (divided by 255) or float [N, ...], and y, integers [N]. Where a model would be right much
+more often in another convention (scale, inverted, transposed, standardised, labels in another order), the
+command asks: --scale says that x is meant as it is, --classes that labels are. From Keras's mnist.npz:
   python -c "import numpy as np; d = np.load('mnist.npz'); \
 np.savez('test.npz', x=d['x_test'], y=d['y_test'])"
 
