@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from .comparison import Outcome
@@ -94,7 +95,7 @@ def distances(outcome: Outcome) -> Callable[[], Figure]:
                 column, np.linspace(0, longest or 1.0, 31).tolist(), histtype="step", label=_short(model.name)
             )
         axes.set(xlabel="distance in l_2", ylabel="images")
-        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(**ABOVE)
         return figure
 
