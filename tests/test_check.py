@@ -337,6 +337,41 @@ def test_options_that_make_no_sense(arguments, advice, files, capsys):
     assert "missing.onnx" in capsys.readouterr().err
 
 
+def test_an_eps_below_half_a_grey_level_is_said(files, capsys):
+    dense, _, data = map(str, files)
+    assert main(["check", dense, "--data", data, "--eps", "0.001"]) == 0
+    assert "eps 0.001 is less than half a grey level of x, which spans 1" in capsys.readouterr().out
+
+
+def test_a_tilde_is_the_home_folder(files, tmp_path, monkeypatch, capsys):
+    """As an option's value or between quotation marks, where shells leave it alone."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    arguments = ["check", "~/dense.safetensors", "--data", "~/test.npz", "--report", "~/report.html"]
+    assert main(arguments) == 0
+    assert (tmp_path / "report.html").exists()
+    assert main(["check", "~nobody-of-this-name/m", "--data", "~/test.npz"]) == 2
+    assert "~nobody-of-this-name/m: no home folder" in capsys.readouterr().err
+
+
+def test_a_report_that_cannot_be_written_is_told_before_anything_is_measured(files, tmp_path, capsys):
+    dense, _, data = map(str, files)
+    for report in (tmp_path, tmp_path / "nowhere" / "report.html"):
+        assert main(["check", dense, "--data", data, "--report", str(report)]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert f"--report {report}: a file in a folder that exists is needed" in captured.err
+
+
+def test_a_full_disk_names_the_report(files, tmp_path, monkeypatch, capsys):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    report = tmp_path / "report.html"
+    assert main(["check", str(files[0]), "--data", str(files[2]), "--report", str(report)]) == 2
+    assert f"--report {report}: cannot be written (No space left on device)" in capsys.readouterr().err
+
+
 def test_help_shows_an_example_and_the_exit_status(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["check", "--help"])

@@ -20,8 +20,12 @@ X, Y = np.linspace(0, 1, 60, dtype=np.float32).reshape(3, 4, 5), np.zeros(3, np.
         ({"x": X}, "arrays x and y are needed, found x"),
         ({"x": X, "y": Y[:2]}, "x [N, *D] and y [N] are needed, found [3, 4, 5] and [2]"),
         ({"x": X[:, :0], "y": Y}, "x [N, *D] and y [N] are needed, found [3, 0, 5] and [3]"),
-        ({"x": X, "y": Y.astype(float)}, "y must hold class indices"),
-        ({"x": X.astype(int), "y": Y}, "x must be uint8 or floating point, found int64"),
+        (
+            {"x": X, "y": np.eye(3, dtype=int)},
+            "found [3, 4, 5] and [3, 3]; of one-hot labels, store y.argmax(1)",
+        ),
+        ({"x": X, "y": Y.astype(float)}, "found float64: y.astype('int64')"),
+        ({"x": X.astype(int), "y": Y}, "found int64: x.astype('uint8') if these are bytes"),
         ({"x": X + np.nan, "y": Y}, "60 of its numbers are not"),
         ({"x": X * 200, "y": Y}, "as pixels of 0 to 255 do; say --scale=255"),
         ({"x": X[:1], "y": Y[:1]}, "at least 2 examples, found 1"),
@@ -88,6 +92,12 @@ def test_any_floating_type_is_read(dtype, tmp_path):
     torch.testing.assert_close(read_examples(tmp_path / "m.npz").x, expected)
 
 
+def test_labels_may_be_a_column(tmp_path):
+    """As Keras stores those of CIFAR-10."""
+    np.savez(tmp_path / "m.npz", x=X, y=np.array([[2], [0], [1]]))
+    assert read_examples(tmp_path / "m.npz").y.tolist() == [2, 0, 1]
+
+
 def test_bytes_are_divided_by_255_unless_told():
     stored = np.array([[0, 51], [255, 1]], np.uint8)
     scaled = scale_inputs(stored)
@@ -113,6 +123,8 @@ def test_pixels_off_the_box_by_rounding_are_clipped_and_said(off):
         (np.array([[0, 254.3], [8, 1]]), "--scale=255 if the models read"),
         (np.array([[0, 1.2], [8, 1]]) / 255 / 8, "divided by 255 twice"),
         (np.array([[-2.1, 2.6], [0, 1]]), "--box=-2.1,2.6"),
+        (np.array([[-0.4242, 2.821], [0, 1]]), "--box=-0.4242,2.821"),
+        (np.full((2, 2), 0.5), "0.5 everywhere"),
         (np.array([[-1.0, 1.0], [0, 1]]), "--box=-1,1"),
         (np.array([[0, 1 + 2 * ROUNDING], [0, 1]]), "no image in [0, 1]"),
         (np.array([[0, 5000.0], [0, 1]]), "--box=0,5000"),
@@ -134,6 +146,19 @@ def test_options_answer_the_question():
     assert scale_inputs(np.array([[0, 1], [1, 1]], np.uint8), scale=1).box == (0.0, 255.0)
     with pytest.raises(RangeError, match="say --scale=1"):
         scale_inputs(np.array([[0, 255], [1, 1]], np.uint8), box=(0, 255))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"scale": 1e-320}, "more than float32 holds"),
+        ({"scale": 1e300}, "0 everywhere"),
+        ({"box": (0, 1e39)}, "wider than float32 holds"),
+    ],
+)
+def test_units_beyond_float32_are_refused(options, said):
+    with pytest.raises(RangeError, match=said):
+        scale_inputs(np.array([[0, 0.5], [1, 1]]), **options)
 
 
 def test_a_box_lies_where_float32_numbers_do():

@@ -306,6 +306,8 @@ def test_a_changed_file_is_a_network_or_one_clear_error(kind, network, x, tmp_pa
         (b"PK\x03\x04 and then nothing", "damaged archive"),
         (b"\x10\0\0\0\0\0\0\0{not json", "safetensors file that cannot be read"),
         (b"\x80\x04.", "never opened"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"),
+        (b"<!DOCTYPE html><html>", "a web page"),
     ],
 )
 def test_what_is_no_model_is_one_clear_error(content, advice, tmp_path):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +18,8 @@ from torch import nn
 from sparse_robust.check import ModelError, load_model, read_examples
 from sparse_robust.data import DataError
 
-INPUTS = 4000
-"""For each reader."""
+INPUTS = int(os.environ.get("SPARSE_ROBUST_FUZZ", "4000"))
+"""For each reader; the variable asks for a longer run."""
 
 X = torch.rand(2, 1, 4, 4)
 

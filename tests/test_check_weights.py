@@ -104,6 +104,8 @@ def test_masks_in_safetensors_are_multiplied_in(kind, tmp_path):
         ({"a.weight_orig": torch.zeros(4, 3)}, None),
         ({"a.weight_mask": torch.ones(4, 3)}, "without a weight of its shape"),
         ({"a.weight": torch.zeros(4, 3), "a.mask": torch.ones(4)}, "without a weight of its shape"),
+        ({"a.weight": torch.ones(4, 3), "a.mask": torch.rand(4, 3)}, "other numbers than 0 and 1"),
+        ({"a.weight": torch.eye(3), "a.mask": 1 - torch.eye(3)}, "as if 1 meant pruned; it means kept"),
     ],
 )
 def test_masks_and_weights_belong_together(tensors, advice, tmp_path):

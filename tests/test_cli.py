@@ -99,6 +99,24 @@ def test_seeds_that_make_no_sense(text, capsys):
     assert "argument --seeds" in capsys.readouterr().err
 
 
+def test_an_output_that_is_full_is_one_clear_error():
+    if not os.path.exists("/dev/full"):
+        pytest.skip("a device of Linux")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "sparse_robust", "data"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 2
+    assert done.stderr == "sparse_robust data: the output: No space left on device\n"
+
+
+@pytest.mark.parametrize("variable", ["SPARSE_ROBUST_RESULTS", "SPARSE_ROBUST_CACHE"])
+def test_a_home_folder_of_nobody_is_one_clear_error(variable, monkeypatch, capsys):
+    monkeypatch.setenv(variable, "~nobody-of-this-name/folder")
+    assert main(["run", "linear-binary", "--profile", "smoke"]) == 2
+    assert "no home folder is known for ~; write the path out" in capsys.readouterr().err
+
+
 def test_output_may_be_cut_short():
     command = f"{sys.executable} -m sparse_robust claims | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)

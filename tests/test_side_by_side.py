@@ -1,12 +1,13 @@
 """Seeds in processes of their own give the rows of one process."""
 
+from multiprocessing import active_children
 from pathlib import Path
 from threading import RLock
 
 import pytest
 from tqdm import tqdm
 
-from sparse_robust.experiments import Store, run, run_side_by_side
+from sparse_robust.experiments import Store, run, run_side_by_side, side_by_side
 from sparse_robust.experiments.side_by_side import pool, usual_processes
 from sparse_robust.studies.catalogue import find
 
@@ -33,6 +34,23 @@ def test_a_failure_in_a_process_is_that_of_the_run(tmp_path: Path) -> None:
     store = Store(tmp_path / "results", tmp_path / "cache")
     with pytest.raises(ValueError, match="no device 'cuda:99'"):
         run_side_by_side(BINARY, "smoke", 2, device="cuda:99", seeds=[0, 1], store=store)
+    assert not store.results.exists()
+
+
+def test_an_interrupt_of_the_parent_alone_stops_every_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = set(active_children())  # the last of an earlier run may still be ending
+
+    def interrupted(jobs: object) -> None:
+        assert set(active_children()) - others
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(side_by_side, "as_completed", interrupted)
+    store = Store(tmp_path / "results", tmp_path / "cache")
+    with pytest.raises(KeyboardInterrupt):
+        run_side_by_side(BINARY, "smoke", 2, device="cpu", seeds=[0, 1], store=store)
+    assert set(active_children()) <= others
     assert not store.results.exists()
 
 

@@ -1,6 +1,7 @@
 """Command line: run experiments, reproduce the book, print the ledgers, check models, measure speeds."""
 
 import argparse
+import errno
 import io
 import os
 import sys
@@ -13,6 +14,7 @@ from sparse_robust import __version__, data
 from sparse_robust.bench import command as bench
 from sparse_robust.book import playground
 from sparse_robust.check import command as check_command
+from sparse_robust.check.text import escape
 from sparse_robust.experiments import PROFILES, Store, run_side_by_side
 from sparse_robust.proofs import graph as proof_graph
 from sparse_robust.proofs import ledger as proof_ledger
@@ -150,56 +152,77 @@ def write_in_any_encoding() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def explained(error: ValueError | KeyError | OSError) -> str:
+    """What an error says, without the marks that Python puts around it."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{'the output' if error.filename is None else escape(str(error.filename))}: {error.strerror}"
+    return str(error.args[0] if isinstance(error, KeyError) else error)
+
+
+def discard_output() -> None:
+    """Leave unwritten what waits to be written, or Python would try it once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command that was chosen; its exit status."""
+    match options.command:
+        case "run":
+            return run_command(options)
+        case "check":
+            return check_command.run(options)
+        case "claims":
+            print(ledger.table(options.profile))
+        case "proofs" if options.graph is not None:
+            print(proof_graph.to_dot(options.graph or None))
+        case "proofs":
+            outcomes = proof_ledger.check_all()
+            table = proof_ledger.table(outcomes=outcomes).drop(columns=["uses", "source"])
+            print(table.to_string(index=False, justify="left"), proof_ledger.summary(), sep="\n\n")
+            return int(any(outcome.error for outcome in outcomes))
+        case "reproduce":
+            # here, as a machine that only computes need not have papermill
+            from sparse_robust.book.reproduce import reproduce
+
+            return reproduce(options.profile, options.device)
+        case "bench":
+            print(bench.run(options).to_string(index=False))
+        case "pdf":
+            # here, as a machine that only computes need not have a browser to drive
+            from sparse_robust.book import pdf
+            from sparse_robust.book.reproduce import chapters
+
+            site = Path("_build", "html")
+            names = [path.with_suffix(".html").as_posix() for path in chapters(Path())]
+            pages = pdf.print_book(site, names, site / pdf.NAME)
+            print(f"{site / pdf.NAME}: {pages} pages")
+        case "playground":
+            print(pd.DataFrame(playground.write(Store.default(), options.data)).to_string(index=False))
+        case "data":
+            print(data.describe(options.data))
+            print(data.describe_cifar10(options.data))
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit status."""
     write_in_any_encoding()
     options = parser().parse_args(arguments)
     try:
-        match options.command:
-            case "run":
-                return run_command(options)
-            case "check":
-                return check_command.run(options)
-            case "claims":
-                print(ledger.table(options.profile))
-            case "proofs" if options.graph is not None:
-                print(proof_graph.to_dot(options.graph or None))
-            case "proofs":
-                outcomes = proof_ledger.check_all()
-                table = proof_ledger.table(outcomes=outcomes).drop(columns=["uses", "source"])
-                print(table.to_string(index=False, justify="left"), proof_ledger.summary(), sep="\n\n")
-                return int(any(outcome.error for outcome in outcomes))
-            case "reproduce":
-                # here, as a machine that only computes need not have papermill
-                from sparse_robust.book.reproduce import reproduce
-
-                return reproduce(options.profile, options.device)
-            case "bench":
-                print(bench.run(options).to_string(index=False))
-            case "pdf":
-                # here, as a machine that only computes need not have a browser to drive
-                from sparse_robust.book import pdf
-                from sparse_robust.book.reproduce import chapters
-
-                site = Path("_build", "html")
-                names = [path.with_suffix(".html").as_posix() for path in chapters(Path())]
-                pages = pdf.print_book(site, names, site / pdf.NAME)
-                print(f"{site / pdf.NAME}: {pages} pages")
-            case "playground":
-                print(pd.DataFrame(playground.write(Store.default(), options.data)).to_string(index=False))
-            case "data":
-                print(data.describe(options.data))
-                print(data.describe_cifar10(options.data))
+        status = run(options)
+        sys.stdout.flush()  # while an output that cannot be written to is still an error of ours
+        return status
     except BrokenPipeError:  # the reader of our output has seen enough, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
+        return 0
     except (ValueError, KeyError, OSError) as error:
-        message = error.args[0] if isinstance(error, KeyError) else error
-        print(f"sparse_robust {options.command}: {message}", file=sys.stderr)
+        print(f"sparse_robust {options.command}: {explained(error)}", file=sys.stderr)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            discard_output()
         return 2
     except KeyboardInterrupt:
         print("\nInterrupted. What was finished is stored; the same command goes on there.", file=sys.stderr)
         return 130
-    return 0
 
 
 if __name__ == "__main__":

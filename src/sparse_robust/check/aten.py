@@ -39,6 +39,12 @@ ARITHMETIC = {
     *("clamp.default", "clamp_.default", "clamp_min.default", "clamp_max.default", "masked_fill.Scalar"),
     *("mean.dim", "mean.default", "sum.dim_IntList", "amax.default", "amin.default", "max.dim"),
     *("logsumexp.default", "linalg_vector_norm.default", "var.correction", "norm.ScalarOpt_dim"),
+    *("add.Scalar", "sub.Scalar", "mul.Scalar", "div.Scalar", "pow.Tensor_Tensor", "rsub.Tensor"),
+    *("sum.default", "max.default", "min.default", "sign.default", "round.default", "floor.default"),
+    *("eq.Scalar", "ne.Scalar", "lt.Scalar", "le.Scalar", "gt.Scalar", "ge.Scalar"),
+    *("eq.Tensor", "ne.Tensor", "lt.Tensor", "le.Tensor", "gt.Tensor", "ge.Tensor"),
+    *("logical_not.default", "logical_and.default", "bitwise_not.default", "bitwise_and.Tensor"),
+    *("masked_fill.Tensor", "where.ScalarOther", "where.ScalarSelf", "expm1.default", "log1p.default"),
 }
 
 SHAPES = {
@@ -50,7 +56,9 @@ SHAPES = {
     *("replication_pad2d.default", "roll.default", "pixel_shuffle.default", "channel_shuffle.default"),
     *("alias.default", "clone.default", "contiguous.default", "lift_fresh_copy.default", "to.dtype"),
     *("_to_copy.default", "full.default", "zeros.default", "ones.default", "arange.default"),
-    *("arange.start", "sym_size.int"),
+    *("arange.start", "sym_size.int", "zeros_like.default", "ones_like.default", "full_like.default"),
+    *("new_zeros.default", "scalar_tensor.default", "index.Tensor", "index_select.default", "flip.default"),
+    *("_adaptive_avg_pool2d.default", "expand_as.default", "view_as.default", "tile.default"),
 }
 
 ATEN = LAYERS | ACTIVATIONS | ARITHMETIC | SHAPES

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from sparse_robust.data import path_of
+
 from .architectures import ARCHITECTURES
-from .comparison import check
+from .comparison import Outcome, check
 from .limits import free_memory_only
 from .options import Options
 from .ranges import BoxChoice
@@ -19,7 +21,9 @@ LeNet-5 as safetensors or .caffemodel. They have to return logits; a last softma
 No pickle is ever opened, and nothing runs but listed operators. Of ONNX files, the logits are compared
 with onnxruntime's.
 
-data: x, uint8 (divided by 255) or float [N, ...], and y, integers [N]; from Keras's mnist.npz:
+data: x, uint8 (divided by 255) or float [N, ...], and y, integers [N]. Where a model would be right much
+more often in another convention (scale, inverted, transposed, standardised, labels in another order), the
+command asks: --scale says that x is meant as it is, --classes that labels are. From Keras's mnist.npz:
   python -c "import numpy as np; d = np.load('mnist.npz'); \
 np.savez('test.npz', x=d['x_test'], y=d['y_test'])"
 
@@ -88,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run stronger attacks, too (PGD, APGD, C&W, a minimal-norm walk), and print the gap",
     )
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write a page with pictures, in HTML")
+    parser.add_argument("--report", metavar="FILE", help="write a page with pictures, in HTML")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -103,15 +107,27 @@ def run(arguments: argparse.Namespace) -> int:
         architecture=arguments.architecture,
         strong=arguments.strong,
     )
+    report = None if arguments.report is None else path_of(arguments.report)
+    if report is not None and (report.is_dir() or not report.parent.is_dir()):
+        raise ValueError(f"--report {report}: a file in a folder that exists is needed")
     with free_memory_only():
         outcome = check(arguments.models, arguments.data, options)
         print(outcome.text())
-        if arguments.report is not None:
-            from .page import page  # Matplotlib is slow to import
-
-            arguments.report.write_text(page(outcome), encoding="utf-8")
-            print(f"\nreport: {arguments.report}")
+        if report is not None:
+            _write(report, outcome)
+            print(f"\nreport: {report}")
     return outcome.status
+
+
+def _write(report: Path, outcome: Outcome) -> None:
+    from .page import page  # Matplotlib is slow to import
+
+    try:
+        report.write_text(page(outcome), encoding="utf-8")
+    except OSError as error:
+        raise OSError(
+            f"--report {report}: cannot be written ({error.strerror}); free some space, or name another file"
+        ) from None
 
 
 __all__ = ["ABOUT", "MORE", "add_arguments", "run"]

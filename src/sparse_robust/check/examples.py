@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparse_robust.data import DataError, npz
+from sparse_robust.data import DataError, npz, path_of
 from sparse_robust.types import Box
 
 from .limits import MAX_FILE, MAX_NUMBERS
@@ -67,7 +67,7 @@ def read_examples(
         DataError: naming the file, if it holds something else or its units cannot be told.
     """
     try:
-        with zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(path_of(file)) as archive:
             x, y = _arrays(archive)
     except (FileNotFoundError, IsADirectoryError, PermissionError):
         raise
@@ -102,19 +102,21 @@ def _arrays(archive: zipfile.ZipFile) -> tuple[NDArray[Any], NDArray[Any]]:
     if not {"x", "y"} <= set(names):
         raise DataError(f"arrays x and y are needed, found {', '.join(names) or 'none'}")
     (x_shape, x_type), (y_shape, y_type) = npz.header(archive, "x"), npz.header(archive, "y")
-    if len(x_shape) < 2 or y_shape != x_shape[:1] or 0 in x_shape:
-        raise DataError(f"x [N, *D] and y [N] are needed, found {[*x_shape]} and {[*y_shape]}")
+    if len(x_shape) < 2 or y_shape not in (x_shape[:1], (*x_shape[:1], 1)) or 0 in x_shape:
+        advice = "; of one-hot labels, store y.argmax(1)" if len(y_shape) == 2 else ""
+        raise DataError(f"x [N, *D] and y [N] are needed, found {[*x_shape]} and {[*y_shape]}{advice}")
     if not np.issubdtype(y_type, np.integer):
-        raise DataError(f"y must hold class indices, an integer type, found {y_type}")
+        raise DataError(f"y must hold class indices, an integer type, found {y_type}: y.astype('int64')")
     if x_type != np.uint8 and not np.issubdtype(x_type, np.floating):
-        raise DataError(f"x must be uint8 or floating point, found {x_type}")
+        advice = "x.astype('uint8') if these are bytes, else x.astype('float32')"
+        raise DataError(f"x must be uint8 or floating point, found {x_type}: {advice}")
     numbers = prod(x_shape)
     if numbers > MAX_NUMBERS or numbers * x_type.itemsize > MAX_FILE:
         raise DataError(
             f"x has {numbers:,} numbers of {x_type}; at most {MAX_NUMBERS:,} of {MAX_FILE:,} bytes are read: "
             "store fewer examples"
         )
-    return npz.array(archive, "x"), npz.array(archive, "y")
+    return npz.array(archive, "x"), npz.array(archive, "y").reshape(-1)  # Keras stores y of CIFAR as a column
 
 
 __all__ = ["Examples", "read_examples"]

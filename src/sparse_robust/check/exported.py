@@ -217,6 +217,8 @@ def _names(argument: Mapping[str, Any]) -> list[str]:
     items = value if isinstance(value, list) else [value]
     if kind in ("as_tensor", "as_tensors"):
         return [str(item["name"]) for item in items]
+    if kind == "as_optional_tensors":
+        return [name for item in items for name in _names(item)]
     if kind in ("as_sym_int", "as_sym_ints"):
         return [str(item["as_name"]) for item in items if "as_name" in item]
     return []
@@ -230,6 +232,9 @@ def _argument(argument: Mapping[str, Any]) -> Callable[[Values], Any]:
             return lambda values: values[value["name"]]
         case "as_tensors":
             return lambda values: [values[item["name"]] for item in value]
+        case "as_optional_tensors":
+            tensors = [_argument(item) for item in value]
+            return lambda values: [tensor(values) for tensor in tensors]
         case "as_sym_int":
             return _size(value)
         case "as_sym_ints":

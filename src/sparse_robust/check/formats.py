@@ -6,6 +6,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from sparse_robust.data import path_of
+
 from .architectures import ARCHITECTURES, read_caffe, read_safetensors
 from .archives import Archive
 from .exported import read_exported
@@ -29,9 +31,13 @@ UNKNOWN = (
     "from Keras or another framework, export ONNX"
 )
 
+POINTER = "a pointer of Git LFS, not the file itself; fetch it with git lfs pull"
+
+PAGE = "a web page, not a model; download the file itself"
+
 MEMORY = "does not fit into the memory that is free"
 
-PICKLE, ZIP, HDF5, ONNX = b"\x80", b"PK\x03\x04", b"\x89HDF", b"\x08"
+PICKLE, ZIP, HDF5, ONNX, LFS = b"\x80", b"PK\x03\x04", b"\x89HDF", b"\x08", b"version h"
 """How files begin; an ONNX file with its first field, ir_version."""
 
 
@@ -50,7 +56,7 @@ def load_model(file: Path | str, name: str | None = None, architecture: str | No
     """
     if architecture is not None and architecture not in ARCHITECTURES:
         raise ModelError(f"no architecture {architecture!r}; known are {', '.join(ARCHITECTURES)}")
-    path, name = Path(file), name or str(file)
+    path, name = path_of(file), name or str(file)
     try:
         return _read(path, name, architecture)
     except ModelError as error:
@@ -72,6 +78,10 @@ def _read(path: Path, name: str, architecture: str | None) -> Model:
         raise ModelError(PICKLED)
     if start.startswith(ONNX):
         return read_onnx(path, name)
+    if start.startswith(LFS):
+        raise ModelError(POINTER)
+    if start.lower().startswith((b"<!doctype", b"<html")):
+        raise ModelError(PAGE)
     if start.startswith(HDF5) or not start:
         raise ModelError(UNKNOWN)
     try:

@@ -10,17 +10,12 @@ from torch import Tensor
 from .examples import Examples
 from .limits import Bounded
 from .memory import halving
-from .model import Model, ModelError
+from .model import Evaluation, Model, ModelError
 from .ranges import GREY_LEVELS
+from .readings import check_labels, check_readings, doubts
 
 COMPARED = 4
 """Images whose logits are compared with another program's."""
-
-TRIED = 500
-"""Images on which other scales of x are tried."""
-
-ADVANTAGE = 0.2
-"""By how much more accurate a model has to be at another scale of x for this one to be doubted."""
 
 
 def fit(model: Model, examples: Examples, batch: int) -> tuple[Model, Examples]:
@@ -33,15 +28,22 @@ def fit(model: Model, examples: Examples, batch: int) -> tuple[Model, Examples]:
     if model.takes_bytes:
         model = _reading_bytes(model, examples)
     with torch.no_grad(), Bounded():
-        model.evaluate(x[:1])
+        first = model.logits(x[:1])
+    if isinstance(first, Tensor) and first.ndim > 2 and first.shape[2:].numel() == 1:
+        model = _flattened(model)
     if model.verify is not None:
         model.verify(x[:COMPARED])
-    examples = replace(examples, x=x)
     logits = logits_of(model, x, batch)
     check_logits(logits, examples)
+    check_labels(logits, examples)
+
+    def answers(images: Tensor) -> Tensor:
+        return logits_of(model, images, batch).argmax(1)
+
+    check_readings(examples, model.arrange, answers)
+    said = doubts(examples, model.arrange, answers)
+    examples = replace(examples, x=x)
     correct = int((logits.argmax(1) == examples.y).sum())
-    if examples.scale is not None and examples.box is not None:
-        _check_scale(model, examples, logits, examples.scale, batch)
     if not correct:
         raise ModelError(
             f"classifies none of {len(x)} images correctly, so nothing can be attacked: name the labels in "
@@ -51,8 +53,18 @@ def fit(model: Model, examples: Examples, batch: int) -> tuple[Model, Examples]:
         note = (
             "classifies no better than always answering the most frequent label: its robustness says little"
         )
-        model = replace(model, notes=(*model.notes, note))
-    return model, examples
+        said = (*said, note)
+    return replace(model, notes=(*model.notes, *said)), examples
+
+
+def _flattened(model: Model) -> Model:
+    """The same for logits [N, K, 1, 1], as networks without a last linear layer return them."""
+
+    def evaluate(x: Tensor) -> Evaluation:
+        logits, features = model.evaluate(x)
+        return logits.flatten(1), features
+
+    return replace(model, evaluate=evaluate)
 
 
 def _reading_bytes(model: Model, examples: Examples) -> Model:
@@ -116,21 +128,6 @@ def check_logits(logits: Tensor, examples: Examples) -> None:
         raise ModelError(
             "returns numbers in [0, 1] alone, as a sigmoid does; attacks need logits: leave that out"
         )
-
-
-def _check_scale(model: Model, examples: Examples, logits: Tensor, scale: float, batch: int) -> None:
-    """Refuse a scale at which the model is much less accurate than for pixels 255 times as bright or dark."""
-    x, y = examples.x[:TRIED], examples.y[:TRIED]
-    as_it_is = (logits[:TRIED].argmax(1) == y).double().mean()
-    for factor in (GREY_LEVELS, 1 / GREY_LEVELS):
-        share = (logits_of(model, x * factor, batch).argmax(1) == y).double().mean()
-        if share > as_it_is + ADVANTAGE:
-            box = "" if factor < 1 else f" --box=0,{GREY_LEVELS}"
-            raise ModelError(
-                f"classifies {as_it_is:.0%} of the images as they are and {share:.0%} with x "
-                f"{'times' if factor > 1 else 'over'} {GREY_LEVELS}: say --scale={scale / factor:.6g}{box} "
-                f"for that, or --scale={scale:g} if x is meant as it is"
-            )
 
 
 __all__ = ["check_logits", "fit", "logits_of"]

@@ -87,6 +87,13 @@ def gather_nd(x: Tensor, indices: Tensor, *, node: Node) -> Tensor:
     return x[(*lead, *indices.unbind(-1))]
 
 
+def scatter_nd(x: Tensor, indices: Tensor, updates: Tensor, *, node: Node) -> Tensor:
+    """The same with other entries or slices at the places that the last axis of ``indices`` names."""
+    if node.text("reduction", "none") != "none":
+        raise ValueError("entries that are added or multiplied in place")
+    return x.index_put(indices.unbind(-1), updates)
+
+
 def gather_elements(x: Tensor, indices: Tensor, *, node: Node) -> Tensor:
     """Entries along an axis."""
     axis = node.get("axis", 0) % x.ndim
@@ -214,6 +221,7 @@ SHAPES: dict[str, Operator] = {
     "ReduceSum": reduction(lambda x, axes, keep: x.sum(axes, keep)),
     "ReduceSumSquare": reduction(lambda x, axes, keep: x.square().sum(axes, keep)),
     "Reshape": reshape,
+    "ScatterND": scatter_nd,
     "Shape": shape_of,
     "Size": lambda x, node: torch.tensor(x.numel()),
     "Slice": slice_,

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from .architectures import ARCHITECTURES
-from .ranges import BoxChoice
+from .ranges import GREY_LEVELS, BoxChoice
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ class Options:
             raise ValueError(
                 f"eps {self.eps:g} is as wide as the range of x, {width:g}: any image is reached{advice}"
             )
+        if 0 < self.eps < width / (2 * GREY_LEVELS):
+            return (f"eps {self.eps:g} is less than half a grey level of x, which spans {width:g}",)
         if self.eps > width / 2:
             return (f"eps {self.eps:g} is more than half of the range of x: every image can be made grey",)
         return ()

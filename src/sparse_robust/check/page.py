@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from .comparison import Outcome
@@ -20,13 +21,15 @@ TEMPLATE = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy"
  content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>Dense and pruned</title>
 <style>
+:root {{ color-scheme: light dark; }}
 body {{ font-family: sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }}
 pre {{ overflow-x: auto; }}
-img {{ max-width: 100%; }}
+img {{ max-width: 100%; background: white; }}
 </style>
 </head>
 <body>
@@ -48,6 +51,10 @@ STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
+
+
+ABOVE: Any = {"frameon": False, "loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0}
+"""Where a legend hides nothing, and does not make the picture wider than a phone."""
 
 
 def page(outcome: Outcome) -> str:
@@ -88,7 +95,8 @@ def distances(outcome: Outcome) -> Callable[[], Figure]:
                 column, np.linspace(0, longest or 1.0, 31).tolist(), histtype="step", label=_short(model.name)
             )
         axes.set(xlabel="distance in l_2", ylabel="images")
-        axes.legend(frameon=False)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(**ABOVE)
         return figure
 
     return draw
@@ -109,7 +117,7 @@ def sparsity(outcome: Outcome) -> Callable[[], Figure]:
         axes.set_yticks(range(len(names)), names, fontsize=7)
         axes.set(xlim=(0, 1), xlabel="share of zeros")
         axes.invert_yaxis()
-        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+        axes.legend(**ABOVE)
         return figure
 
     return draw

@@ -65,7 +65,12 @@ def scale_inputs(stored: NDArray[Any], scale: float | None = None, box: BoxChoic
         raise RangeError(f"x must be finite, {int((~np.isfinite(numbers)).sum())} of its numbers are not")
     if scale is None:
         scale = _recognised_scale(low, high, bytes_, box)
-    x = torch.from_numpy(numbers / np.float32(scale))
+    with np.errstate(over="ignore", divide="ignore"):
+        x = torch.from_numpy(numbers / np.float32(scale))
+    if not x.isfinite().all():
+        raise RangeError(f"x over {scale:g} is more than float32 holds; say another --scale")
+    if x.amin() == x.amax():
+        raise RangeError(f"x is {float(x[0].flatten()[0]):g} everywhere; images that differ are needed")
     low, high = low / scale, high / scale
     if box == "none":
         return Scaled(x, None, scale)
@@ -99,7 +104,8 @@ def _recognised_scale(low: float, high: float, bytes_: bool, box: BoxChoice) -> 
             f"x is at most {high:.2g}, as if divided by 255 twice; say --scale=1 to leave it as it is, "
             f"or --scale={high:.4g}"
         )
-    if box is None and low >= -0.5 and 2 < high <= GREY_LEVELS + 0.5:
+    floor = -0.5 if high > DARK else 0.0  # a resize reaches a little below; standardised pixels are small
+    if box is None and low >= floor and 2 < high <= GREY_LEVELS + 0.5:
         raise RangeError(
             f"x spans [{low:.4g}, {high:.4g}], as pixels of 0 to 255 do; say --scale=255 if the models read "
             "[0, 1], or --scale=1 --box=0,255 if they read it as it is"
@@ -111,6 +117,8 @@ def _clipped(x: Tensor, scale: float, span: tuple[float, float], box: tuple[floa
     low, high = span
     ends = torch.tensor(box)  # float32, as x is: an attack's box must not lie between two numbers
     box = (ends[0].item(), ends[1].item())
+    if not ends.isfinite().all():
+        raise RangeError("the box is wider than float32 holds; say --box=none if there is none")
     slack = ROUNDING * (box[1] - box[0])
     if low < box[0] - slack or high > box[1] + slack:
         raise RangeError(f"x spans [{low:.4g}, {high:.4g}] and leaves the box [{box[0]:g}, {box[1]:g}]")

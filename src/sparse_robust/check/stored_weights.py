@@ -71,6 +71,13 @@ def _layer(name: str, parts: Mapping[str, Tensor]) -> Layer:
         mask = parts.get(f"{part} mask")
         if mask is not None and (part not in parts or mask.shape != parts[part].shape):
             raise ModelError(f"a mask of {name!r} without a {part} of its shape")
+        if mask is not None and not ((mask == 0) | (mask == 1)).all():
+            raise ModelError(f"a mask of {name!r} with other numbers than 0 and 1; store the product alone")
+        if mask is not None and parts[part].any() and not (parts[part] * mask).any():
+            raise ModelError(
+                f"a mask of {name!r} that leaves nothing of its {part}, as if 1 meant pruned; it means kept: "
+                "store 1 - mask, or the product alone"
+            )
     if "weight" not in parts:
         raise ModelError(f"a bias {name!r} without a weight")
     weight = parts["weight"] * parts.get("weight mask", 1)

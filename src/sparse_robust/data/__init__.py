@@ -6,6 +6,7 @@ from .cifar import MissingDataError, describe_cifar10, load_cifar10
 from .dataset import DataError, Dataset, Split, fingerprint, pixels, select_classes
 from .made import made_images
 from .mnist import data_root, describe, load_mnist
+from .paths import path_of
 from .published import PUBLISHED_MODELS, MissingModelError, published_model
 from .sample import draw_sample, embedded_digits
 
@@ -26,6 +27,7 @@ __all__ = [
     "load_mnist",
     "made_images",
     "npz",
+    "path_of",
     "pixels",
     "published_model",
     "read_caffemodel",

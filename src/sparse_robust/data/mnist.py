@@ -16,6 +16,7 @@ from filelock import FileLock
 from . import fetch
 from .containers import SIDE, Edition, IdxFile, read_idx_folder, read_npz
 from .dataset import DataError, Dataset, Split, data_error
+from .paths import path_of
 from .sample import embedded_digits
 
 MNIST = Edition(
@@ -59,9 +60,9 @@ def data_root(root: Path | str | None = None) -> Path:
 
     Raises:
         DataError: if something that is no folder has that name.
+        FileNotFoundError: if it is in the home folder of nobody.
     """
-    chosen = root or os.environ.get(VARIABLE) or platformdirs.user_cache_path("sparse-robust")
-    folder = Path(chosen).expanduser()
+    folder = path_of(root or os.environ.get(VARIABLE) or platformdirs.user_cache_path("sparse-robust"))
     if folder.exists() and not folder.is_dir():
         raise data_error(
             folder,

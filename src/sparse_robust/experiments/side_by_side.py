@@ -4,7 +4,7 @@ import os
 import signal
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from threading import RLock
 
@@ -58,7 +58,7 @@ def run_side_by_side(
     """:func:`.runner.run`, with up to ``processes`` seeds at a time; on a GPU they share it.
 
     Numbers are those of a run seed by seed. The cores of the machine are divided among the processes. A seed
-    that fails stops those that have not begun; what the others finish is stored.
+    that fails stops those that have not begun; what the others finish is stored. An interrupt stops all.
 
     Args:
         experiment: what to run.
@@ -96,6 +96,10 @@ def run_side_by_side(
                 for job in as_completed(jobs):
                     job.result()
                     bar.update()
+            except KeyboardInterrupt:
+                for process in active_children():  # which an interrupt of this process alone does not reach
+                    process.terminate()
+                raise
             except BaseException:
                 workers.shutdown(wait=False, cancel_futures=True)
                 raise

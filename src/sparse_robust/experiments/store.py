@@ -13,6 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from sparse_robust.data import path_of
+
 from .rows import BlockRow, Row, read, read_blocks
 
 RESULTS_VARIABLE = "SPARSE_ROBUST_RESULTS"
@@ -32,7 +34,7 @@ class StoreError(OSError):
 def results_folder() -> Path:
     """``SPARSE_ROBUST_RESULTS``, else ``book/results`` of the checkout this package runs from."""
     if folder := os.environ.get(RESULTS_VARIABLE):
-        return Path(folder).expanduser()
+        return path_of(folder)
     if (published := published_folder()) is not None:
         return published
     checkout = Path(__file__).resolve().parents[3]
@@ -49,7 +51,7 @@ def published_folder() -> Path | None:
 
 def cache_folder() -> Path:
     """``SPARSE_ROBUST_CACHE``, else the user's cache folder."""
-    return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("sparse-robust")).expanduser()
+    return path_of(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("sparse-robust"))
 
 
 def blocks_path(rows: Path) -> Path:
