@@ -1,4 +1,4 @@
-"""r_inf: accuracy on adversarial examples of one step of length eps (FGS, rFGS)."""
+"""r_inf: accuracy on adversarial examples within eps, after one step (FGS, rFGS) or many (PGD, APGD)."""
 
 import functools
 from collections.abc import Callable

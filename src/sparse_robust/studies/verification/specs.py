@@ -1,0 +1,86 @@
+"""The protocols of exact and two-sided robustness along the pruning path of LeNet-300-100."""
+
+from dataclasses import replace
+
+from sparse_robust.experiments import Attack, Experiment, Profile, Spec
+from sparse_robust.studies.lenet.specs import LENET_300_100
+
+EPS = (0.05, 0.1)
+"""The l_inf radii: half of the paper's, and the paper's, pixel units."""
+
+SEEDS: dict[Profile, tuple[int, ...]] = {"smoke": (0, 1), "laptop": (0, 1, 2), "paper": (0, 1, 2)}
+
+UNSTABLE = 150.0
+"""An image that leaves more ReLUs unstable is not given to the solver.
+
+That is nearly every image of the dense networks at either radius: the bounds that the solver needs take some
+ten seconds there, and half a minute of search after them decides hardly any.
+"""
+
+Limits = tuple[tuple[str, float], ...]
+
+
+def limits(seconds: float) -> Limits:
+    """Of the solver for one image."""
+    return ("seconds", seconds), ("unstable", UNSTABLE)
+
+
+SMOKE: Limits = (("nodes", 5.0), ("unstable", 20.0))
+"""In nodes, so that what is open does not depend on the machine."""
+
+
+def verification() -> Experiment:
+    """r_inf at two radii, and r_2, between what is certified and what an attack finds.
+
+    One variant for each radius; the checkpoints are those of ``lenet-300-100``. The second variant measures
+    r_2, which needs no radius.
+    """
+
+    def verified(profile: Profile, every: int, examples: int, solver: Limits) -> tuple[Spec, ...]:
+        (spec,) = LENET_300_100.specs[profile]
+        r_inf = Attack("verification l_inf", solver, examples)
+        r_2 = Attack("verification l_2", (), 1 if profile == "smoke" else examples)
+        small, large = (replace(spec, eps=eps, measure_every=every) for eps in EPS)
+        return replace(small, attacks=(r_inf,)), replace(large, attacks=(r_inf, r_2))
+
+    return Experiment(
+        "verification",
+        "LeNet-300-100: r_inf and r_2 between certificate and attack, along the pruning path",
+        specs={
+            "smoke": verified("smoke", 3, 3, SMOKE),
+            "laptop": verified("laptop", 4, 20, limits(5)),
+            "paper": verified("paper", 2, 100, limits(30)),
+        },
+        seeds=SEEDS,
+    )
+
+
+def certificates() -> Experiment:
+    """Certificates, CLEVER, exact distance and attack on the images and models of the experiment ``clever``."""
+
+    def compared(
+        profile: Profile, examples: int, batches: int, samples: int, solver: Limits
+    ) -> tuple[Spec, ...]:
+        (spec,) = LENET_300_100.specs[profile]
+        points = (("batches", float(batches)), ("samples", float(samples)))
+        radii = {"certificates l_2": 5.0, "certificates l_inf": spec.eps}
+        chosen = tuple(
+            Attack(name, tuple(sorted((*points, ("radius", radius), *solver))), examples)
+            for name, radius in radii.items()
+        )
+        return (replace(spec, attacks=chosen, measure_every=3 if profile == "smoke" else 4),)
+
+    return Experiment(
+        "certificates",
+        "LeNet-300-100: certificates, CLEVER, exact distances and attacks on the same images",
+        specs={
+            "smoke": compared("smoke", 1, 5, 4, SMOKE),
+            "laptop": compared("laptop", 5, 20, 32, limits(5)),
+            "paper": compared("paper", 20, 30, 32, limits(10)),
+        },
+        seeds=SEEDS,
+    )
+
+
+VERIFICATION, CERTIFICATES = verification(), certificates()
+EXPERIMENTS = (VERIFICATION, CERTIFICATES)
