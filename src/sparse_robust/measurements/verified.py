@@ -160,7 +160,7 @@ def certificates(name: str, p: float) -> Measurement:
 
 
 def bracket(model: nn.Module, x: Tensor, y: Tensor, p: float, radius: float) -> tuple[Tensor, Tensor]:
-    """The distance of an attack, infinite where it finds nothing, and the radius that CROWN certifies, [N]."""
+    """An attack's distance, infinite where it finds nothing, and what CROWN certifies, [N] each."""
     if p == 2:
         attack = attack_radius(model, x, y, box=BOX, attack=nearest)
     else:

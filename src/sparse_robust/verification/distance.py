@@ -1,4 +1,4 @@
-"""How far away the nearest misclassified input is in l_inf: attacks from above, bounds and solver from below."""
+"""The distance of the nearest misclassified input in l_inf: attacks above, bounds and solver below."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def attacked_distance(
 ) -> Tensor:
     """||x_adv - x||_inf of the nearest misclassified input that an attack finds, float64 ``[N]``.
 
-    By bisection over the radius of the attack, up to ``reach``; infinite where the attack finds nothing, and 0
+    By bisection over the radius of the attack, up to ``reach``; infinite where it finds nothing, and 0
     where the image itself is misclassified.
 
     Args:
