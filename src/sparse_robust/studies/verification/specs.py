@@ -37,10 +37,9 @@ def verification() -> Experiment:
     r_2, which needs no radius.
     """
 
-    def verified(profile: Profile, every: int, examples: int, solver: Limits) -> tuple[Spec, ...]:
+    def verified(profile: Profile, every: int, examples: int, fewer: int, solver: Limits) -> tuple[Spec, ...]:
         (spec,) = LENET_300_100.specs[profile]
-        r_inf = Attack("verification l_inf", solver, examples)
-        r_2 = Attack("verification l_2", (), 1 if profile == "smoke" else examples)
+        r_inf, r_2 = Attack("verification l_inf", solver, examples), Attack("verification l_2", (), fewer)
         small, large = (replace(spec, eps=eps, measure_every=every) for eps in EPS)
         return replace(small, attacks=(r_inf,)), replace(large, attacks=(r_inf, r_2))
 
@@ -48,9 +47,9 @@ def verification() -> Experiment:
         "verification",
         "LeNet-300-100: r_inf and r_2 between certificate and attack, along the pruning path",
         specs={
-            "smoke": verified("smoke", 3, 3, SMOKE),
-            "laptop": verified("laptop", 4, 20, limits(5)),
-            "paper": verified("paper", 2, 100, limits(30)),
+            "smoke": verified("smoke", 3, 3, 1, SMOKE),
+            "laptop": verified("laptop", 4, 40, 20, limits(10)),
+            "paper": verified("paper", 2, 100, 100, limits(30)),
         },
         seeds=SEEDS,
     )
@@ -76,7 +75,7 @@ def certificates() -> Experiment:
         "LeNet-300-100: certificates, CLEVER, exact distances and attacks on the same images",
         specs={
             "smoke": compared("smoke", 1, 5, 4, SMOKE),
-            "laptop": compared("laptop", 5, 20, 32, limits(5)),
+            "laptop": compared("laptop", 10, 20, 32, limits(10)),
             "paper": compared("paper", 20, 30, 32, limits(10)),
         },
         seeds=SEEDS,
