@@ -16,9 +16,9 @@ from sparse_robust.measurements.verified import (
     R_2_METRICS,
     R_INF_METRICS,
     TOLERANCE,
-    apgd,
     limits,
     nearest,
+    strongest,
 )
 from sparse_robust.models import prunable
 from sparse_robust.rng import stream
@@ -72,7 +72,7 @@ def test_r_inf_is_what_decisions_say() -> None:
             subject.x,
             subject.y,
             eps=SPEC.eps,
-            attack=apgd,
+            attack=strongest,
             solver=Solver(seconds=None, nodes=20),
         )
         expected = {
@@ -223,3 +223,22 @@ def test_images_with_too_many_unstable_units_are_not_given_to_the_solver() -> No
     assert (kept.open == (free.open | (free.by_solver & ~kept.by_solver))).all()
     assert kept.open.any()
     assert kept.by_solver.any()
+
+
+def test_the_strongest_attack_succeeds_where_either_does() -> None:
+    subject = sparse_subject(40)
+
+    def logits(x: torch.Tensor) -> torch.Tensor:
+        values: torch.Tensor = replica(subject.model, 0)(x[None])[0]
+        return values
+
+    options = {"eps": 0.03, "box": (0.0, 1.0)}
+    both = strongest(logits, subject.x, subject.y, 0.03, (0.0, 1.0))
+    parts = [
+        attack(logits, subject.x, subject.y, **options).flipped
+        for attack in (attacks.projected_gradient_descent, attacks.adaptive_projected_gradient_descent)
+    ]
+    assert (both.flipped == parts[0] | parts[1]).all()
+    assert ((logits(both.x_adv).argmax(-1) != subject.y) == both.flipped).all()
+    assert ((both.x_adv - subject.x).norm(dim=1)[both.flipped] == both.radius[both.flipped]).all()
+    assert 1 < int(both.flipped.sum()) < 40

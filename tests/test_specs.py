@@ -61,7 +61,7 @@ KEYS = {
     ("strong-attacks", "laptop"): ["74db42db839c"],
     ("strong-attacks", "paper"): ["75eb5b578ec5"],
     ("verification", "smoke"): ["6a116b437ec4", "b4aff568092f"],
-    ("verification", "laptop"): ["b9354066257c", "7896af9268ea"],
+    ("verification", "laptop"): ["b9354066257c", "dc9ef4b249d7"],
     ("verification", "paper"): ["8403863101d4", "522f8321d8ae"],
     ("certificates", "smoke"): ["5e424dd3c234"],
     ("certificates", "laptop"): ["09640f25a0dd"],

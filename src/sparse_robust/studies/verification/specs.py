@@ -48,7 +48,7 @@ def verification() -> Experiment:
         "LeNet-300-100: r_inf and r_2 between certificate and attack, along the pruning path",
         specs={
             "smoke": verified("smoke", 3, 3, 1, SMOKE),
-            "laptop": verified("laptop", 4, 40, 20, limits(10)),
+            "laptop": verified("laptop", 4, 40, 10, limits(10)),
             "paper": verified("paper", 2, 100, 100, limits(30)),
         },
         seeds=SEEDS,
