@@ -21,11 +21,12 @@ seconds an image, and half of the rest of the first rounds. Of two such images t
 Limits = tuple[tuple[str, float], ...]
 
 
-def limits(seconds: float) -> Limits:
+def limits(seconds: float, unstable: float) -> Limits:
     """Of the solver for one image."""
-    return ("seconds", seconds), ("unstable", UNSTABLE)
+    return ("seconds", seconds), ("unstable", unstable)
 
 
+LAPTOP = limits(5.0, 100.0)
 SMOKE: Limits = (("nodes", 5.0), ("unstable", 20.0))
 """In nodes, so that what is open does not depend on the machine."""
 
@@ -48,8 +49,8 @@ def verification() -> Experiment:
         "LeNet-300-100: r_inf and r_2 between certificate and attack, along the pruning path",
         specs={
             "smoke": verified("smoke", 3, 3, 1, SMOKE),
-            "laptop": verified("laptop", 4, 40, 10, limits(10)),
-            "paper": verified("paper", 2, 100, 100, limits(30)),
+            "laptop": verified("laptop", 4, 20, 10, LAPTOP),
+            "paper": verified("paper", 2, 100, 100, limits(30.0, UNSTABLE)),
         },
         seeds=SEEDS,
     )
@@ -75,8 +76,8 @@ def certificates() -> Experiment:
         "LeNet-300-100: certificates, CLEVER, exact distances and attacks on the same images",
         specs={
             "smoke": compared("smoke", 1, 5, 4, SMOKE),
-            "laptop": compared("laptop", 10, 20, 32, limits(10)),
-            "paper": compared("paper", 20, 30, 32, limits(10)),
+            "laptop": compared("laptop", 5, 20, 32, LAPTOP),
+            "paper": compared("paper", 20, 30, 32, limits(10.0, UNSTABLE)),
         },
         seeds=SEEDS,
     )
