@@ -48,6 +48,10 @@ book: $(STAMP)  ## build the website from the committed notebooks and results
 	@$(BIN)/jupyter-book build . --all -W --keep-going -n --quiet
 	@echo "The book: _build/html/index.html (open it, or: make serve)"
 
+.PHONY: pdf
+pdf: book  ## print the whole book as _build/html/sparse-robust.pdf, with Chromium
+	@$(BIN)/python -m sparse_robust pdf
+
 $(SITE): | $(STAMP)
 	@$(MAKE) --no-print-directory book
 

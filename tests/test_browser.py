@@ -144,3 +144,21 @@ def test_theorem_3_1_is_what_a_search_for_it_finds_first(visit) -> None:
     first = page.locator("#search-results li a").first
     assert "theorem-3-1" in (first.get_attribute("href") or "")
     assert "\\(" not in page.locator("#search-results").inner_text()
+
+
+def test_a_claim_is_unfolded_by_its_link_and_hidden_by_its_verdict(visit) -> None:
+    page = visit("book/back/claims-ledger.html#claim-clever-l2-rises")
+    claim = page.locator("#claim-clever-l2-rises")
+    assert claim.evaluate("claim => claim.open")
+    verdict = claim.get_attribute("data-verdict")
+    page.uncheck(f'[data-show="{verdict}"]')
+    assert page.locator(f'.claim[data-verdict="{verdict}"]:visible').count() == 0
+    assert page.locator(f'.claim:not([data-verdict="{verdict}"]):visible').count() > 0
+    page.check(f'[data-show="{verdict}"]')
+    assert claim.is_visible()
+
+
+def test_the_front_page_is_under_three_screens(visit) -> None:
+    page = visit("book/intro.html")
+    assert page.evaluate("document.documentElement.scrollHeight") < 3 * SIZES["desk"]["height"]
+    assert page.locator(".verdict-strip a.sign").first.is_visible()

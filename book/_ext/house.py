@@ -1,6 +1,7 @@
 """What this book adds to Sphinx: two kinds of numbered statement, and the address it is published at."""
 
 import os
+from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -13,9 +14,30 @@ KINDS = ("erratum", "counterexample")
 
 
 def address(_app: Sphinx, config: Config) -> None:
-    """Canonical links and the sitemap: SITE_URL when publishing, otherwise what `make serve` serves."""
+    """Canonical links and the sitemap: SITE_URL when publishing, otherwise what `make serve` serves.
+
+    What only the publisher knows to be there is linked when it says so: SITE_PDF, the name of the book as a
+    PDF at the site's root, and REPOSITORY_URL.
+    """
     url = os.environ.get("SITE_URL", "http://localhost:8000").rstrip("/") + "/"
     config.html_baseurl = config.ogp_site_url = url
+    links = []
+    if name := os.environ.get("SITE_PDF"):
+        links.append({"name": "The book as a PDF", "url": url + name, "icon": "fa-solid fa-file-pdf"})
+    if repository := os.environ.get("REPOSITORY_URL"):
+        links.append({"name": "Repository", "url": repository, "icon": "fa-solid fa-code"})
+    config.html_theme_options["icon_links"] = links
+
+
+def light_front(app: Sphinx, page: str, _template: str, context: dict[str, Any], doctree: Any) -> None:
+    """The front page has no formula of its own: it goes without MathJax, and without previews with some."""
+    if page == app.config.root_doc and doctree is not None and not any(doctree.findall(nodes.math)):
+        heavy = ("mathjax", "MathJax", "tippy", "popper")
+        context["script_files"] = [
+            script
+            for script in context["script_files"]
+            if not any(name in f"{script.filename}{vars(script)}" for name in heavy)
+        ]
 
 
 def number(_app: Sphinx, config: Config) -> None:
@@ -35,4 +57,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
         app.add_directive_to_domain("prf", kind, ElementDirective)
     app.connect("config-inited", address)
     app.connect("config-inited", number, priority=900)
+    app.connect("html-page-context", light_front, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

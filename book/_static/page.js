@@ -32,3 +32,13 @@
 addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll(".citation-list[role]").forEach((list) => list.removeAttribute("role"));
 });
+
+// A link to a claim unfolds it.
+(() => {
+  const unfold = () => {
+    const claim = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (claim instanceof HTMLDetailsElement) claim.open = true;
+  };
+  addEventListener("DOMContentLoaded", unfold);
+  addEventListener("hashchange", unfold);
+})();

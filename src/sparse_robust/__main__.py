@@ -5,9 +5,13 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
 
 from sparse_robust import __version__, data
 from sparse_robust.bench import command as bench
+from sparse_robust.book import playground
 from sparse_robust.check import command as check_command
 from sparse_robust.experiments import PROFILES, Store, run_side_by_side
 from sparse_robust.proofs import graph as proof_graph
@@ -114,6 +118,9 @@ def parser() -> argparse.ArgumentParser:
     )
     again.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     bench.add_options(command("bench", "measure how fast the package computes, against peers"))
+    carried = command("playground", "write the networks that the interactive page attacks, from checkpoints")
+    carried.add_argument("--data", metavar="FOLDER", help=place)
+    command("pdf", "print the built site as one PDF beside it, with Chromium")
     look = command("data", "say which data are found where, and whether they are sound")
     look.add_argument("--data", metavar="FOLDER", help=place)
     return top
@@ -169,6 +176,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return reproduce(options.profile, options.device)
             case "bench":
                 print(bench.run(options).to_string(index=False))
+            case "pdf":
+                # here, as a machine that only computes need not have a browser to drive
+                from sparse_robust.book import pdf
+                from sparse_robust.book.reproduce import chapters
+
+                site = Path("_build", "html")
+                names = [path.with_suffix(".html").as_posix() for path in chapters(Path())]
+                pages = pdf.print_book(site, names, site / pdf.NAME)
+                print(f"{site / pdf.NAME}: {pages} pages")
+            case "playground":
+                print(pd.DataFrame(playground.write(Store.default(), options.data)).to_string(index=False))
             case "data":
                 print(data.describe(options.data))
                 print(data.describe_cifar10(options.data))

@@ -108,7 +108,7 @@ def sparsity_curves(curves: pd.DataFrame) -> Figure:
     """
     figure, axes = _curves(curves.assign(x=-np.log1p(-curves.sparsity)))
     for axis in axes:
-        _sparsity_axis(axis)
+        sparsity_axis(axis)
     return figure
 
 
@@ -128,7 +128,7 @@ def sparsity_bands(bands: pd.DataFrame) -> Figure:
         axis.plot(x, part.low, marker=MARKERS[0], color=PALETTE["blue"], label="certain")
         axis.set_ylim(bottom=0)
         axis.set_title(panel)
-        _sparsity_axis(axis)
+        sparsity_axis(axis)
     axes[0][0].legend()
     plt.close(figure)
     return figure
@@ -153,8 +153,8 @@ def radius_dots(radii: pd.DataFrame, unit: str) -> Figure:
     return figure
 
 
-def _sparsity_axis(axis: Axes) -> None:
-    """Name the ticks of an axis of -log(1 - sparsity) by the sparsity, in percent."""
+def sparsity_axis(axis: Axes) -> None:
+    """Label a horizontal axis of -log(1 - sparsity) with sparsities in percent."""
     ticks = np.array([0.0, 0.5, 0.8, 0.95, 0.99, 0.998])
     axis.set_xticks(-np.log1p(-ticks), [f"{100 * tick:g}" for tick in ticks])
     axis.set_xlabel("weights that are zero, %")
