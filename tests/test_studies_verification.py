@@ -95,10 +95,15 @@ def test_gains_by_attack() -> None:
 
 
 def test_ratios_by_round() -> None:
-    half = {"APGD": 0.5, "minimal l_2": 0.25}
-    table = strong.ratios(attacked(lambda r, s, m, a: half.get(a, 1.0)))
+    parts = {"APGD": 0.5, "PGD": 0.75, "minimal l_2": 0.25}
+    rows = attacked(lambda r, s, m, a: parts.get(a, 1.0))
+    rows.loc[(rows.attack == "DeepFool in the box") & (rows["round"] == 4) & (rows.seed == 1), "value"] = (
+        np.inf
+    )
+    table = strong.ratios(rows)
     assert (table["APGD / FGS"] == 0.5).all()
-    assert (table["minimal / DeepFool"] == 0.25).all()
+    assert (table["PGD / FGS"] == 0.75).all()
+    np.testing.assert_array_equal(table["minimal / DeepFool"], [0.25] * 4 + [np.nan])
     np.testing.assert_allclose(table.sparsity, SPARSITIES)
 
 

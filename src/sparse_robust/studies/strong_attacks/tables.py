@@ -1,9 +1,9 @@
 """Tables of the chapter on stronger attacks: curves by norm, gains by attack, distances beside each other."""
 
+import numpy as np
 import pandas as pd
 
 from sparse_robust.experiments.statistics import per_seed, summary
-from sparse_robust.studies.rules import comparable, peak_round
 from sparse_robust.studies.tables import Key, Panels
 
 from .claims import STRONG_L2, STRONG_LINF, WEAK_LINF, best_round
@@ -39,27 +39,21 @@ def gains(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=columns).astype({"round": "Int64"})
 
 
-def last_round(rows: pd.DataFrame, metric: str, attack: str) -> pd.DataFrame:
-    """The peak of a metric and its end: columns round, sparsity, mean; the peak over all rounds first."""
-    values = comparable(per_seed(rows, metric, attack))
-    means = summary(rows, metric, attack).loc[[peak_round(values), values.index[-1]]]
-    return means[["sparsity", "mean"]].rename_axis("round").reset_index()
-
-
 def ratios(rows: pd.DataFrame) -> pd.DataFrame:
     """By round, what a stronger attack leaves of the paper's number.
 
     Returns:
         columns round, sparsity, and for each norm the ratio of the stronger attack's mean to the weaker one's
-        in the same box: APGD to FGS, minimal l_2 to DeepFool in the box.
+        in the same box: PGD and APGD to FGS, minimal l_2 to DeepFool in the box. Not a number where DeepFool
+        failed on an image.
     """
     pairs = {
-        "APGD / FGS": (LINF["APGD"], LINF["FGS"]),
-        "minimal / DeepFool": (L2[STRONG_L2[1]], L2[STRONG_L2[0]]),
+        **{f"{attack} / FGS": (LINF[attack], LINF[WEAK_LINF]) for attack in STRONG_LINF},
+        "minimal / DeepFool": (L2["minimal l_2"], L2["DeepFool in the box"]),
     }
-    columns = {
-        name: summary(rows, *strong)["mean"] / summary(rows, *weak)["mean"]
-        for name, (strong, weak) in pairs.items()
-    }
+    columns = {}
+    for name, keys in pairs.items():
+        strong, weak = (summary(rows, *key)["mean"].replace(np.inf, np.nan) for key in keys)
+        columns[name] = strong / weak
     sparsity = rows.groupby("round").sparsity.mean()
     return pd.DataFrame({"sparsity": sparsity} | columns).rename_axis("round").reset_index()
