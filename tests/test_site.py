@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import house
 import pytest
 from bs4 import BeautifulSoup, Tag
 
@@ -184,3 +185,25 @@ def test_no_markup_is_left_unresolved(page: Path):
         assert not re.search(pattern, text), (
             f"{pattern} in: {re.findall('.{0,60}' + pattern + '.{0,60}', text)}"
         )
+
+
+@written
+def test_no_code_stands_where_a_cell_only_shows_something(page: Path):
+    for code in parse(page).select(".cell_input pre"):
+        assert house.only_call(code.get_text()) not in house.SHOWING
+
+
+@pytest.mark.parametrize(
+    ("source", "call"),
+    [
+        ('table(\n    frame, "words"\n)', "table"),
+        ('verify("thm-3-1")  # in sight', "verify"),
+        ("x = 1\ntable(x)", ""),
+        ("frame.table(1)", ""),
+        ("table", ""),
+        ("%matplotlib inline", ""),
+        ("", ""),
+    ],
+)
+def test_what_a_cell_does(source: str, call: str):
+    assert house.only_call(source) == call

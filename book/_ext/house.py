@@ -1,5 +1,6 @@
 """What this book adds to Sphinx: two kinds of numbered statement, and the address it is published at."""
 
+import ast
 import os
 from typing import Any
 
@@ -11,6 +12,10 @@ from sphinx_proof.nodes import NODE_TYPES, depart_enumerable_node, visit_enumera
 
 KINDS = ("erratum", "counterexample")
 """Statement kinds of the registry (`sparse_robust.proofs.statement.Kind`) that sphinx-proof does not know."""
+
+
+SHOWING = {"ledger_page", "proof_graph", "proof_overview", "show", "table", "verify", "verdict_strip"}
+"""Functions of :mod:`sparse_robust.book.cells` and its neighbours that show, and compute nothing new."""
 
 
 def address(_app: Sphinx, config: Config) -> None:
@@ -45,6 +50,28 @@ def number(_app: Sphinx, config: Config) -> None:
     config.numfig_format = {kind: f"{kind} %s" for kind in KINDS} | config.numfig_format
 
 
+def shown_only(_app: Sphinx, doctree: nodes.document) -> None:
+    """Leave out the code of cells that only show something: what they show is what a reader came for."""
+    for cell in doctree.findall(lambda node: isinstance(node, nodes.container) and "cell" in node["classes"]):
+        for code in [part for part in cell.children if "cell_input" in part.get("classes", [])]:
+            call = only_call(code.astext())
+            if call in SHOWING:
+                cell.remove(code)
+                cell["classes"].append(f"only-{call.replace('_', '-')}")
+
+
+def only_call(source: str) -> str:
+    """The function that a cell calls, if it does nothing else, as ``table(frame, "words")``; else nothing."""
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError:  # a magic
+        return ""
+    match statements:
+        case [ast.Expr(ast.Call(ast.Name(name)))]:
+            return name
+    return ""
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register both, after sphinx-proof."""
     app.setup_extension("sphinx_proof")
@@ -58,4 +85,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", address)
     app.connect("config-inited", number, priority=900)
     app.connect("html-page-context", light_front, priority=900)
+    app.connect("doctree-read", shown_only)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
