@@ -5,9 +5,10 @@ import itertools
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
-from sparse_robust.book.figures import PALETTE, style, to_svg
+from sparse_robust.book.figures import PALETTE, radius_dots, sparsity_bands, style, to_svg
 
 
 @pytest.fixture
@@ -88,3 +89,26 @@ def test_the_palette_starts_the_cycle():
         style()
         cycle = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
     assert cycle == list(PALETTE.values())
+
+
+def test_bands_lie_between_their_sides():
+    bands = pd.DataFrame({"panel": ["a", "b"] * 2, "sparsity": [0.0, 0.0, 0.5, 0.5]})
+    drawn = sparsity_bands(bands.assign(low=[0.1, 0.2, 0.3, 0.4], high=[0.5, 0.6, 0.7, 0.8]))
+    titles = [axis.get_title() for axis in drawn.axes]
+    assert titles == ["a", "b"]
+    for axis, low, high in zip(drawn.axes, ([0.1, 0.3], [0.2, 0.4]), ([0.5, 0.7], [0.6, 0.8]), strict=True):
+        lines = {line.get_label(): line for line in axis.lines}
+        np.testing.assert_allclose(lines["certain"].get_ydata(), low)
+        np.testing.assert_allclose(lines["attack"].get_ydata(), high)
+        np.testing.assert_allclose(lines["attack"].get_xdata(), [0, np.log(2)])
+
+
+def test_dots_are_in_the_order_of_the_frame():
+    drawn = radius_dots(pd.DataFrame({"dense": [1.0, 2.0], "sparse": [3.0, 4.0]}, index=["x", "y"]), "pixels")
+    (axis,) = drawn.axes
+    assert [line.get_label() for line in axis.lines] == ["dense", "sparse"]
+    top = max(axis.get_yticks())
+    names = dict(zip(axis.get_yticks(), [label.get_text() for label in axis.get_yticklabels()], strict=True))
+    assert names[top] == "x"
+    np.testing.assert_allclose(axis.lines[1].get_xdata(), [3, 4])
+    np.testing.assert_allclose(axis.lines[1].get_ydata(), [top, top - 1])

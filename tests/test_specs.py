@@ -15,14 +15,29 @@ from sparse_robust.experiments.spec import Operations, content
 from sparse_robust.pruning import Surgery
 from sparse_robust.studies.catalogue import CATALOGUE, find
 from sparse_robust.training import Training
+from sparse_robust.verification.milp import Solver
 
-ATTACKS = {
+ATTACKS = {  # of the paper
     "FGS": attacks.fast_gradient_sign,
     "rFGS": attacks.random_fast_gradient_sign,
     "DeepFool": attacks.deepfool,
     "C&W": attacks.carlini_wagner,
 }
+STRONG = {
+    "PGD": attacks.projected_gradient_descent,
+    "APGD": attacks.adaptive_projected_gradient_descent,
+    "minimal l_2": attacks.minimal_l2,
+    "DeepFool in the box": attacks.deepfool,
+}
 ESTIMATES = {"CLEVER l_2": metrics.clever, "CLEVER l_inf": metrics.clever}
+OPTIONS = {  # of each name, by keyword
+    name: {parameter for part in parts for parameter in inspect.signature(part).parameters}
+    for name, parts in {
+        **{name: [attack] for name, attack in (ATTACKS | STRONG | ESTIMATES).items()},
+        **{f"verification {norm}": [Solver] for norm in ("l_inf", "l_2")},
+        **{f"certificates {norm}": [metrics.clever, Solver] for norm in ("l_inf", "l_2")},
+    }.items()
+}
 
 # A stored row names its spec by this address, so an address that changes orphans what is stored, and a
 # meaning that changes under a fixed address would pass old numbers for new ones.
@@ -42,6 +57,15 @@ KEYS = {
     ("clever", "smoke"): ["47d518e03095"],
     ("clever", "laptop"): ["2664280128ab"],
     ("clever", "paper"): ["73f222d11622"],
+    ("strong-attacks", "smoke"): ["64e2caa6df1f"],
+    ("strong-attacks", "laptop"): ["74db42db839c"],
+    ("strong-attacks", "paper"): ["75eb5b578ec5"],
+    ("verification", "smoke"): ["6a116b437ec4", "b4aff568092f"],
+    ("verification", "laptop"): ["e534211da3a5", "6f4c6aba34cc"],
+    ("verification", "paper"): ["c5ab2823bd91", "1f5833400259"],
+    ("certificates", "smoke"): ["5e424dd3c234"],
+    ("certificates", "laptop"): ["970e58d0f9bf"],
+    ("certificates", "paper"): ["2b581d705174"],
     ("lenet-5", "smoke"): ["f9bba347b1ba"],
     ("lenet-5", "laptop"): ["1a9c87869f79"],
     ("lenet-5", "paper"): ["8640d11ec37e"],
@@ -157,7 +181,7 @@ def test_defaults_are_frozen() -> None:
             for p in inspect.signature(attack).parameters.values()
             if p.default is not inspect.Parameter.empty
         }
-        for name, attack in (ATTACKS | ESTIMATES).items()
+        for name, attack in (ATTACKS | STRONG | ESTIMATES | {"solver": Solver}).items()
     }
     assert options == {
         "FGS": {"box": None},
@@ -171,6 +195,11 @@ def test_defaults_are_frozen() -> None:
             "confidence": 0.0,
             "box": (0.0, 1.0),
         },
+        "PGD": {"steps": 40, "step_size": None, "noise": None, "box": None},
+        "APGD": {"steps": 100, "noise": None, "box": None},
+        "minimal l_2": {"steps": 24, "images": None, "box": (0.0, 1.0)},
+        "DeepFool in the box": {"steps": 50, "overshoot": 0.02, "box": None, "classes": None},
+        "solver": {"seconds": 30.0, "nodes": None, "unstable": None, "seed": 0},
         **{name: {"first": 0, "box": None, "shape_penalty": 0.01, "chunk": 512} for name in ESTIMATES},
     }
 
@@ -290,7 +319,8 @@ def test_every_pruning_path_has_controls() -> None:
         if not e.name.endswith("-controls")
         if any(spec.rounds and not spec.surgery for specs in e.specs.values() for spec in specs)
     }
-    variations = {"lenet-300-100-retraining", "clever"}  # of the path of lenet-300-100
+    others = {"clever", "strong-attacks", "verification", "certificates"}
+    variations = {"lenet-300-100-retraining"} | others  # of the path of lenet-300-100
     assert set(CONTROLLED) == paths - variations
 
 
@@ -338,7 +368,7 @@ def test_profile_is_complete(experiment: Experiment, profile: Profile) -> None:
         for attack in spec.attacks:
             names = [name for name, _ in attack.options]
             assert names == sorted(set(names))
-            assert set(names) <= set(inspect.signature((ATTACKS | ESTIMATES)[attack.name]).parameters)
+            assert set(names) <= OPTIONS[attack.name]
 
 
 def test_clever_measures_the_models_of_lenet_300_100() -> None:

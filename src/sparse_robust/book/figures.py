@@ -112,6 +112,47 @@ def sparsity_curves(curves: pd.DataFrame) -> Figure:
     return figure
 
 
+def sparsity_bands(bands: pd.DataFrame) -> Figure:
+    """What lies between two sides of a number, against weight sparsity; one panel for each number.
+
+    Args:
+        bands: columns panel, sparsity, low, high; panels are drawn in their order.
+    """
+    panels = list(dict.fromkeys(bands.panel))
+    figure, axes = plt.subplots(1, len(panels), figsize=(7.0, 3.0), squeeze=False)
+    for axis, panel in zip(axes[0], panels, strict=True):
+        part = bands[bands.panel == panel]
+        x = -np.log1p(-part.sparsity)
+        axis.fill_between(x, part.low, part.high, color=PALETTE["sky"], alpha=0.35, label="unknown")
+        axis.plot(x, part.high, marker=MARKERS[1], color=PALETTE["vermillion"], label="attack")
+        axis.plot(x, part.low, marker=MARKERS[0], color=PALETTE["blue"], label="certain")
+        axis.set_ylim(bottom=0)
+        axis.set_title(panel)
+        sparsity_axis(axis)
+    axes[0][0].legend()
+    plt.close(figure)
+    return figure
+
+
+def radius_dots(radii: pd.DataFrame, unit: str) -> Figure:
+    """Radii as dots: a row for each line of the frame, a colour and a marker for each column.
+
+    Args:
+        radii: indexed by what the radii are called, the first at the top.
+        unit: of the horizontal axis.
+    """
+    figure, axis = plt.subplots(figsize=(7.0, 0.9 + 0.32 * len(radii)))
+    rows = np.arange(len(radii))[::-1]
+    for marker, (name, column) in zip(MARKERS, radii.items(), strict=False):
+        axis.plot(column, rows, marker=marker, linestyle="none", markersize=7, label=name)
+    axis.set_yticks(rows, radii.index)
+    axis.set_xlim(left=0)
+    axis.set_xlabel(unit)
+    axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    plt.close(figure)
+    return figure
+
+
 def sparsity_axis(axis: Axes) -> None:
     """Label a horizontal axis of -log(1 - sparsity) with sparsities in percent."""
     ticks = np.array([0.0, 0.5, 0.8, 0.95, 0.99, 0.998])

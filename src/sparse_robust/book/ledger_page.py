@@ -41,8 +41,14 @@ PARTS: tuple[Part, ...] = (
     Part("Table 2: over-pruning", "experiments/over-pruning", ("over-pruning",)),
     Part("Table 3: CLEVER", "experiments/clever", ("clever",)),
     Part("Section 4.3: our own surgery", "experiments/surgery", ("surgery", "surgery-lenet-5")),
+    Part("Beyond the paper: stronger attacks", "beyond/stronger-attacks", ("strong-attacks",)),
+    Part(
+        "Beyond the paper: certificates",
+        "beyond/certificates-against-attacks",
+        ("verification", "certificates"),
+    ),
 )
-"""In the order of the paper."""
+"""In the order of the paper, then of the book."""
 
 SIGNS: dict[str, str] = {
     "reproduced": "✓",

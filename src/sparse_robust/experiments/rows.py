@@ -31,8 +31,9 @@ class Row:
             training_seconds is how long the last training took; r_2_first_step, r_2_squared_first_step and
             failures_class_0, 1, ... as in :mod:`~sparse_robust.measurements.first_step`.
         attack: FGS, rFGS, DeepFool, C&W, PGD, APGD, minimal l_2, or exact for a closed form; CLEVER l_2 and
-            CLEVER l_inf for the metrics of :mod:`~sparse_robust.measurements.clever_scores`; None where no
-            attack is involved.
+            CLEVER l_inf for the metrics of :mod:`~sparse_robust.measurements.clever_scores`, verification and
+            certificates for those of :mod:`~sparse_robust.measurements.verified`; None where no attack is
+            involved.
         value: the number; infinity (stored as null) where an attack failed.
         n: examples behind it.
         stderr: standard error over these examples, where there is one.

@@ -129,27 +129,9 @@ def clever_scores(name: str, p: float) -> Measurement:
     """
 
     def measure(setting: Setting, subject: Subject, options: Options, progress: Progress) -> Values:
-        x, y, replicas = subject.x, subject.y, len(subject.seeds)
-        nets = [perceptron(subject.model, r) for r in range(replicas)]
-        radius, batches = options["radius"], int(options["batches"])
-        parts = []
-        for n in range(len(y)):
-            parts.append(
-                metrics.clever(
-                    subject.model,
-                    x[n : n + 1].expand(replicas, -1, -1),
-                    y[n : n + 1].expand(replicas, -1),
-                    p=p,
-                    radius=radius,
-                    batches=batches,
-                    samples=int(options["samples"]),
-                    seeds=subject.seeds,
-                    first=n,
-                )
-            )
-            progress(1)
-        fields = CleverResult.__dataclass_fields__
-        result = CleverResult(**{f: torch.cat([getattr(part, f) for part in parts], 1) for f in fields})
+        nets = [perceptron(subject.model, r) for r in range(len(subject.seeds))]
+        result = scores(subject, options, p, progress)
+        x, y, radius, batches = subject.x, subject.y, options["radius"], int(options["batches"])
         points, labels = x.double().cpu().numpy(), [int(label) for label in y]
         radii = [certified(net, points, labels, result.margin[r], p, radius) for r, net in enumerate(nets)]
         values = {
@@ -162,6 +144,28 @@ def clever_scores(name: str, p: float) -> Measurement:
         return {(metric, name): metrics.estimate(scores) for metric, scores in values.items()}
 
     return Measurement(lambda setting: [(metric, name) for metric in CLEVER_METRICS], measure)
+
+
+def scores(subject: Subject, options: Options, p: float, progress: Progress) -> CleverResult:
+    """Scores [R, N] of every image, one after the other, which tells ``progress``."""
+    replicas, parts = len(subject.seeds), []
+    for n in range(len(subject.y)):
+        parts.append(
+            metrics.clever(
+                subject.model,
+                subject.x[n : n + 1].expand(replicas, -1, -1),
+                subject.y[n : n + 1].expand(replicas, -1),
+                p=p,
+                radius=options["radius"],
+                batches=int(options["batches"]),
+                samples=int(options["samples"]),
+                seeds=subject.seeds,
+                first=n,
+            )
+        )
+        progress(1)
+    fields = CleverResult.__dataclass_fields__
+    return CleverResult(**{f: torch.cat([getattr(part, f) for part in parts], 1) for f in fields})
 
 
 def sampled_score(result: CleverResult, radius: float) -> Tensor:

@@ -118,7 +118,10 @@ def decide(
     around = Neighbourhood(whole.centre[:, read], radius, inf, box)
     unstable, bound = certified(layers, around, y, ~attacked, ascent)
     robust = bound > 0
-    by_solver = torch.zeros_like(attacked) if solver is None else ~(attacked | robust)
+    by_solver = torch.zeros_like(attacked)
+    if solver is not None:
+        most = inf if solver.unstable is None else solver.unstable
+        by_solver = ~(attacked | robust) & (unstable <= most)
     seconds, nodes = torch.zeros_like(radius), torch.zeros_like(unstable)
     for n in range(len(x)):
         if solver is not None and by_solver[n]:
@@ -182,7 +185,7 @@ def _search(
         ascent: of the slopes, now for every unit by itself.
         solver: limits for all rivals together.
     """
-    begun = time.perf_counter()
+    begun = time.process_time()
     known = crown_bounds(layers, around, ascent)
     leads = margin_bounds(layers, around, known, torch.tensor([y]), ascent)[0]
     problem = program(layers, around, known)
@@ -190,7 +193,7 @@ def _search(
     for rival in leads.argsort().tolist():
         if leads[rival] > 0:
             break
-        outcome = solve(problem, y, rival, solver.left(time.perf_counter() - begun, nodes), first)
+        outcome = solve(problem, y, rival, solver.left(time.process_time() - begun, nodes), first)
         nodes += outcome.nodes
         leads[rival] = max(float(leads[rival]), outcome.bound)
         if outcome.answer is not Answer.INFEASIBLE:

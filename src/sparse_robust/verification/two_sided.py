@@ -89,7 +89,7 @@ def verify(
         x: ``[N, D]``, floating point, in the box.
         y: the true classes ``[N]``.
         eps: one or more l_inf radii, pixel units.
-        seconds: wall clock of the solver for one image and radius at most; None for no limit.
+        seconds: CPU time of the solver for one image and radius at most; None for no limit.
         nodes: of the solver's trees for one image and radius at most; None for no limit. A limit in nodes,
             unlike one in seconds, gives the same answers on every machine.
         box: (low, high) or None.

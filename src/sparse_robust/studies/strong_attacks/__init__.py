@@ -1,0 +1,1 @@
+"""Beyond the paper: stronger attacks along the pruning path."""

@@ -1,0 +1,1 @@
+"""Beyond the paper: exact and two-sided robustness along the pruning path."""
