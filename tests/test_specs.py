@@ -125,6 +125,12 @@ KEYS = {
         *("1a4a3240f10a", "56c3812f2ebc", "7b0fc8752b2f", "13ff12d58a16", "cca2a746bb45"),
         *("dfec7d4f5740", "d3a1be241ba6", "3a4cf43274a7", "3a81170409e7", "a09b1381cc92"),
     ],
+    ("clever-images", "smoke"): ["3fc3572650ce"],
+    ("clever-images", "laptop"): ["922e39f00cdd"],
+    ("clever-images", "paper"): ["ee7f58f2d98f"],
+    ("over-pruning-strong", "smoke"): ["c1500dfbc256", "1f1873ea9ca7", "bd9489e19393", "41fbec116873"],
+    ("over-pruning-strong", "laptop"): ["28b9ac6d6511", "d8c43b64ba86", "243a19bf88e0", "1bef0461e8c9"],
+    ("over-pruning-strong", "paper"): ["fb5d703b2ae5", "6036f4331920", "9903913cab9f", "66ffef0a2ae8"],
 }
 
 PAPER = CATALOGUE["linear-binary"].specs["paper"][0]
@@ -319,7 +325,7 @@ def test_every_pruning_path_has_controls() -> None:
         if not e.name.endswith("-controls")
         if any(spec.rounds and not spec.surgery for specs in e.specs.values() for spec in specs)
     }
-    others = {"clever", "strong-attacks", "verification", "certificates"}
+    others = {"clever", "clever-images", "strong-attacks", "verification", "certificates"}
     variations = {"lenet-300-100-retraining"} | others  # of the path of lenet-300-100
     assert set(CONTROLLED) == paths - variations
 

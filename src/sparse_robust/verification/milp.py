@@ -274,7 +274,7 @@ def _stop_after(highs: _Highs, seconds: float) -> None:
     """Interrupt HiGHS, whose own limit is by the wall clock, after so much CPU time."""
     end = time.process_time() + seconds
 
-    def check(kind: int, message: str, status: Any, request: Any, data: object) -> None:
+    def check(kind: cb.HighsCallbackType, message: str, status: Any, request: Any, data: Any) -> None:
         request.user_interrupt = time.process_time() >= end
 
     highs.setCallback(check, None)

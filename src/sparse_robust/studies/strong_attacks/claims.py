@@ -64,9 +64,9 @@ def gains(metric: str, attacks: tuple[str, ...]) -> Judge:
             scale = np.hypot(error.loc[best], error.loc[0])
             verdict: Verdict = (
                 "reproduced"
-                if (change >= Z * scale).all()
+                if bool((change >= Z * scale).all())
                 else "partly"
-                if change.mean() > 0
+                if change.to_numpy(dtype=float).mean() > 0
                 else "not reproduced"
             )
             verdicts.append(verdict)

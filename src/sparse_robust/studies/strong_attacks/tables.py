@@ -1,5 +1,7 @@
 """Tables of the chapter on stronger attacks: curves by norm, gains by attack, distances beside each other."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -22,7 +24,7 @@ def gains(rows: pd.DataFrame) -> pd.DataFrame:
         columns metric, attack, dense, round (of the best; missing where none can be compared), pruned, gain
         (relative), least, most (of the seeds).
     """
-    lines = []
+    lines: list[tuple[Any, ...]] = []
     for metric, panel in SHOWN.items():
         for attack, key in panel.items():
             values, best = per_seed(rows, *key), best_round(rows, *key)

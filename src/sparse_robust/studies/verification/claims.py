@@ -56,7 +56,7 @@ def judge_gain(table: pd.DataFrame) -> Finding:
         verdicts.append(verdict)
         numbers.append(
             f"eps {eps:g}: dense at most {dense.mean():.4f}, round {best} at least {pruned.mean():.4f}"
-            f" ({int(above.sum())} of {len(above)} seeds)"
+            f" ({above.to_numpy().sum()} of {len(above)} seeds)"
         )
     n = table[table.attack == R_INF].n.max()
     why = f"attacked r_inf is an upper, certified r_inf a lower bound of the exact one; first {n} images"

@@ -90,6 +90,6 @@ def clever(rows: pd.DataFrame) -> pd.DataFrame:
         counts = own.pivot_table(index="round", columns="metric", values="count", aggfunc="sum")
         images = own[own.metric == "clever"].groupby("round").n.sum()
         for round_, n in images.items():
-            above, below = (round(float(counts.loc[round_, f"clever_{side}"])) for side in ("above", "below"))
+            above, below = (round(counts[f"clever_{side}"].to_dict()[round_]) for side in ("above", "below"))
             lines.append((norm, round_, int(n), above, below, int(n) - above - below))
     return pd.DataFrame(lines, columns=["norm", "round", "images", "above", "at most", "unknown"])
