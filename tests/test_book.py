@@ -192,6 +192,34 @@ def test_every_verified_label_is_registered():
     assert {label for label, _ in labels("verify")} <= registry().keys()
 
 
+def in_reading_order() -> list[Notebook]:
+    """The notebooks as the table of contents orders them."""
+    place = {str(path): number for number, path in enumerate(chapters(ROOT))}
+    return sorted(NOTEBOOKS, key=lambda notebook: place[notebook.name])
+
+
+def test_nothing_is_verified_before_it_is_stated():
+    stated: set[str] = set()
+    early = []
+    for notebook in in_reading_order():
+        for cell in notebook.cells("code"):
+            for function in ("state", "verify"):
+                for call in calls(cell, function):
+                    names = {a.value for a in call.args if isinstance(a, ast.Constant)}
+                    if function == "state":
+                        stated |= names
+                    else:
+                        early += [f"{notebook.name}: {name}" for name in sorted(names - stated)]
+    assert early == []
+
+
+def test_the_page_of_notation_is_listed_and_leads_to_registered_statements():
+    text = (BOOK / "foundations" / "notation.md").read_text(encoding="utf-8")
+    assert "book/foundations/notation" in (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    assert "{doc}`foundations/notation`" in (BOOK / "intro.ipynb").read_text(encoding="utf-8")
+    assert set(re.findall(r"\{prf:ref\}`([^`]+)`", text)) <= registry().keys()
+
+
 def test_notebooks_are_normalised():
     """The command is the Makefile's, so that `make notebooks` and this cannot disagree."""
     options = next(

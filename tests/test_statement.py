@@ -10,23 +10,21 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from sparse_robust.proofs.statement import (
+from sparse_robust.proofs.formulas import (
     OUTCOMES,
-    REGISTERED,
     Case,
     Every,
     Least,
     Mean,
     Pr,
-    Statement,
     Total,
     chain,
     evaluate,
     holds,
     latex,
     operator,
-    statement,
 )
+from sparse_robust.proofs.statement import REGISTERED, Statement, statement
 
 A, X, K = sp.symbols("a X k")
 P = sp.IndexedBase("p")

@@ -22,6 +22,7 @@ from sparse_robust.proofs.linear.theorem_3_1 import paper as theorem_3_1
 from sparse_robust.proofs.linear.theorem_3_1 import sharper as theorem_3_1_sharper
 from sparse_robust.proofs.linear.theorem_3_2 import attack as theorem_3_2_attack
 from sparse_robust.proofs.linear.theorem_3_2 import caveats as theorem_3_2_caveats
+from sparse_robust.proofs.linear.theorem_3_2 import evaluation
 from sparse_robust.proofs.linear.theorem_3_2 import necessity as theorem_3_2_necessity
 from sparse_robust.proofs.linear.theorem_3_2 import paper as theorem_3_2
 from sparse_robust.studies.paper import PAPER
@@ -103,7 +104,8 @@ def test_argued_and_cited_statements_are_never_fully_checked() -> None:
     assert not claims.fully_checked("thm-3-1")  # it rests on lem-expectation, which is cited
     assert not claims.fully_checked("prop-average-not-sparse")
     assert claims.fully_checked("lem-mediant")
-    assert not claims.fully_checked("prop-pointwise-margin")  # more than two vectors: induction in prose
+    assert claims.fully_checked("prop-pointwise-margin")
+    assert claims.get("thm-3-2").status == "kernel proved, glue argued"  # the averages at the means, in prose
     assert [c.label for c in ledger.gaps("thm-3-1")] == ["lem-expectation"]
 
 
@@ -225,12 +227,12 @@ def test_theorem_3_2_plus_in_three_norms(case: tuple[FiniteLaw, Multiclass], eps
     law, model = case
     assume(law.probability(model.correct) > 0)
     for dual in theorem_3_2.DUALS:
-        radius = theorem_3_2.expected_radius(law, model, dual)
-        sharp, printed = (f(law, model, dual) for f in (theorem_3_2.sharper, theorem_3_2.printed))
+        radius = evaluation.expected_radius(law, model, dual)
+        sharp, printed = (f(law, model, dual) for f in (evaluation.sharper, evaluation.printed))
         assert radius[0] <= sharp[1]
         assert sharp[0] <= printed[1]
     exact = theorem_3_2_attack.optimal_r_inf(law, model, eps)
-    assert exact <= theorem_3_2.sharper(law, model, "1")[1] / eps
+    assert exact <= evaluation.sharper(law, model, "1")[1] / eps
     assert exact <= model.r_inf(law, eps), "FGS is one of the attacks with radius eps, or corrects"
 
 
@@ -241,7 +243,7 @@ def test_r_inf_half_under_both_assumptions(case: tuple[FiniteLaw, Multiclass], e
     assume(law.probability(model.correct) > 0)
     assume(theorem_3_2_attack.corrected(law, model, eps) == 0)
     assume(theorem_3_2_attack.assumption_one(law, model, eps))
-    assert model.r_inf(law, eps) <= theorem_3_2.printed(law, model, "1")[1] / eps
+    assert model.r_inf(law, eps) <= evaluation.printed(law, model, "1")[1] / eps
 
 
 def test_the_second_pointwise_step_needs_a_nonnegative_score() -> None:
@@ -359,12 +361,12 @@ def test_multiclass_bounds_and_radii_equal_the_exact_law() -> None:
         for q, dual in ((1, "1"), (2, "2")):
             radius = exact_radius(weight[None], bias[None], x, y, q=q).mean()
             assert float(radius) == pytest.approx(
-                float(theorem_3_2.expected_radius(law, model, dual)[0]), abs=1e-9
+                float(evaluation.expected_radius(law, model, dual)[0]), abs=1e-9
             )
             sharp = bounds.multiclass_bound_plus(weight, moments, bias, q=q)
-            assert float(sharp) == pytest.approx(float(theorem_3_2.sharper(law, model, dual)[0]), abs=1e-9)
+            assert float(sharp) == pytest.approx(float(evaluation.sharper(law, model, dual)[0]), abs=1e-9)
             bound = bounds.multiclass_bound(weight, moments, bias, q=q)
-            assert float(bound) == pytest.approx(float(theorem_3_2.printed(law, model, dual)[0]), abs=1e-9)
+            assert float(bound) == pytest.approx(float(evaluation.printed(law, model, dual)[0]), abs=1e-9)
 
 
 def test_replicas_are_independent() -> None:

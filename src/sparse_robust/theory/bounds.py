@@ -140,8 +140,8 @@ def bounded_lower(w: Array, moments: ClassMoments, eps: float, b: Array | float 
     gap = _gap(w, moments, eps, b)
     offset = torch.as_tensor(b).to(v.dtype)
     largest = torch.stack([(-v).clamp_min(0).sum(-1) - offset, v.clamp_min(0).sum(-1) + offset], -1)
-    room = largest - eps * v.norm(p=1, dim=-1, keepdim=True)
-    return _average(moments, gap / room, absent=gap == 0)
+    width = largest - eps * v.norm(p=1, dim=-1, keepdim=True)
+    return _average(moments, gap / width, absent=gap == 0)
 
 
 def multiclass_bound(weight: Array, moments: ClassMoments, bias: Array | None = None, *, q: Norm) -> Tensor:

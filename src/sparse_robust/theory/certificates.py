@@ -68,9 +68,9 @@ def best_certificate(margins: Sequence[Any], constants: Constants, upper: Any, *
     best, high = certificate(margins, constants(upper), upper), upper
     while high - best > tolerance:
         middle = (best + high) / 2
-        found = certificate(margins, constants(middle), middle)
-        best = max(best, found)
-        if found < middle:  # so is every certificate of a larger radius
+        certified = certificate(margins, constants(middle), middle)
+        best = max(best, certified)
+        if certified < middle:  # so is every certificate of a larger radius
             high = middle
     return best
 

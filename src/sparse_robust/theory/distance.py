@@ -78,8 +78,8 @@ def _rational(rows: Array, offsets: Array) -> Any:
 def _linear(rows: Array, offsets: Array) -> float:
     """The same by linear programming, in floating point."""
     cost = np.eye(rows.shape[1])[0]
-    found = linprog(cost, A_ub=-rows.astype(np.float64), b_ub=offsets.astype(np.float64), bounds=(None, None))
-    return float(found.fun) if found.status == 0 else inf
+    best = linprog(cost, A_ub=-rows.astype(np.float64), b_ub=offsets.astype(np.float64), bounds=(None, None))
+    return float(best.fun) if best.status == 0 else inf
 
 
 def _euclidean(normals: Array, offsets: Array, x: Array) -> float:

@@ -77,11 +77,11 @@ def preactivation_bounds(net: ReluNet, ball: Ball) -> list[Interval]:
         raise ValueError("exact bounds need a polytope, p = 1 or infinity; for p = 2 use float_net")
     first = net.weights[0]
     middle, spread = ball.centre @ first + net.bias(0), ball.spread(first.T)
-    found = [(middle - spread, middle + spread)]
+    bounds = [(middle - spread, middle + spread)]
     for layer, w in enumerate(net.weights[1:], start=1):
-        low, high = product_interval(tuple(np.maximum(end, 0) for end in found[-1]), w)
-        found.append((low + net.bias(layer), high + net.bias(layer)))
-    return found
+        low, high = product_interval(tuple(np.maximum(end, 0) for end in bounds[-1]), w)
+        bounds.append((low + net.bias(layer), high + net.bias(layer)))
+    return bounds
 
 
 def unit_states(net: ReluNet, ball: Ball | None) -> States:
@@ -111,11 +111,11 @@ def backward_bounds(net: ReluNet, states: States) -> list[Interval]:
 
     Reference: `prop-interval-gradient`.
     """
-    found = [(net.readout, net.readout)]
+    bounds = [(net.readout, net.readout)]
     layers = zip(reversed(net.weights), reversed(states.live), reversed(states.always), strict=True)
     for w, live, always in layers:
-        found.append(product_interval(switched(found[-1], live, always), w.T))
-    return found[::-1]
+        bounds.append(product_interval(switched(bounds[-1], live, always), w.T))
+    return bounds[::-1]
 
 
 def largest(bounds: Interval) -> Array:

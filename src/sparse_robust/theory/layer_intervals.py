@@ -92,7 +92,7 @@ def stage_choices(
     Reference: `prop-live-units`, `prop-pooling-intervals`.
     """
     low, high = _first_bounds(stages, centre, radius, p)
-    found: list[Choices | None] = []
+    choices: list[Choices | None] = []
     for index, stage in enumerate(stages):
         choice = None
         if isinstance(stage.layer, MaxPool2d):
@@ -104,8 +104,8 @@ def stage_choices(
         if stage.relu:
             choice = Choices(high[0] > 0, low[0] > 0)
             low, high = low.clamp(min=0), high.clamp(min=0)
-        found.append(choice)
-    return found
+        choices.append(choice)
+    return choices
 
 
 def _first_bounds(stages: Sequence[Stage], centre: Tensor, radius: float, p: float) -> Range:
@@ -237,11 +237,11 @@ def _input_shapes(stages: Sequence[Stage]) -> list[tuple[int, ...]]:
     """The shape of what each stage is applied to."""
     first = stages[0].layer
     assert isinstance(first, LinearMap)
-    x, found = first.ones(), []
+    x, shapes = first.ones(), []
     for stage in stages:
-        found.append((*x.shape[1:],))
+        shapes.append((*x.shape[1:],))
         x = stage.apply(x)
-    return found
+    return shapes
 
 
 def _check_readout(readout: Tensor, outputs: int) -> None:

@@ -69,12 +69,12 @@ class ReluNet:
 
     def preactivations(self, x: Array) -> list[Array]:
         """W_j^T a_{j-1} + b_j for every hidden layer, at ``x [n_0]`` or at a batch ``[N, n_0]``."""
-        found: list[Array] = []
+        values: list[Array] = []
         a = x
         for layer, w in enumerate(self.weights):
-            found.append(a @ w + self.bias(layer))
-            a = np.maximum(found[-1], 0)
-        return found
+            values.append(a @ w + self.bias(layer))
+            a = np.maximum(values[-1], 0)
+        return values
 
     def __call__(self, x: Array) -> Any:
         """h(x), for ``x [n_0]`` or ``[N, n_0] -> [N]``."""

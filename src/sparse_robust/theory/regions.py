@@ -224,10 +224,10 @@ def fourier_motzkin(normals: Array, offsets: Array) -> Array | None:
     """
     if normals.shape[1] == 0:
         return fractions([]) if all(offsets > 0) else None
-    found = fourier_motzkin(*eliminated(normals, offsets))
-    if found is None:
+    point = fourier_motzkin(*eliminated(normals, offsets))
+    if point is None:
         return None
-    last, rest = normals[:, -1], normals[:, :-1] @ found + offsets
+    last, rest = normals[:, -1], normals[:, :-1] @ point + offsets
     # rest + last x_n > 0 bounds x_n by -rest / last, from below if last > 0
     lower = max((-r / s for r, s in zip(rest, last, strict=True) if s > 0), default=None)
     upper = min((-r / s for r, s in zip(rest, last, strict=True) if s < 0), default=None)
@@ -235,7 +235,7 @@ def fourier_motzkin(normals: Array, offsets: Array) -> Array | None:
         value = lower + 1 if lower is not None else upper - 1 if upper is not None else Fraction(0)
     else:
         value = (lower + upper) / 2
-    return np.concatenate([found, fractions([value])])
+    return np.concatenate([point, fractions([value])])
 
 
 def eliminated(normals: Array, offsets: Array) -> tuple[Array, Array]:

@@ -153,7 +153,7 @@ def fgs_binary_optimal() -> None:
     kind="counterexample",
     title="With three classes or more FGS is not optimal",
     source="this book; against a reading of paper, section 3.1",
-    status="proved",
+    status="kernel proved, glue argued",
     uses=("prop-cross-entropy-gradient",),
 )
 def fgs_multiclass_not_optimal() -> None:
@@ -182,8 +182,11 @@ def fgs_multiclass_not_optimal() -> None:
     kind="proposition",
     title="On a binary linear classifier the random step of rFGS only helps the defender",
     source="this book",
-    status="proved",
-    uses=("prop-fgs-binary-optimal",),
+    status="kernel proved, glue argued",
+    uses=(
+        "prop-fgs-binary-optimal",
+        "lem-expectation",
+    ),
 )
 def rfgs() -> None:
     r"""Let rFGS take the step $\alpha s$, $s \in \{-1, 1\}^n$ uniform, $0 < \alpha \le \epsilon$,

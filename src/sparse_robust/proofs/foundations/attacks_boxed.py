@@ -24,8 +24,8 @@ def boxed_fgs_step(x: sp.Expr, low: sp.Expr, high: sp.Expr, w: sp.Expr, y: int, 
     return sp.Min(sp.Max(x + fgs_step(w, y, eps), low), high) - x
 
 
-def rooms() -> Iterator[tuple[sp.Expr, sp.Expr, sp.Expr]]:
-    """(room below, room above, eps) in every order that the three can have."""
+def distances_to_faces() -> Iterator[tuple[sp.Expr, sp.Expr, sp.Expr]]:
+    """(distance below, distance above, eps) in every order that the three can have."""
     a, r, s = sp.symbols("a r s", nonnegative=True)
     yield a + r, a + s, a  # eps is the smallest
     yield a, a + r + s, a + r
@@ -37,15 +37,15 @@ def rooms() -> Iterator[tuple[sp.Expr, sp.Expr, sp.Expr]]:
 def assert_lowest_in_box(step: BoxedStep) -> None:
     """``step`` lowers y w delta_i by |w_i| min(eps, room_i), the most that ball and box allow."""
     low = sp.Symbol("l", real=True)
-    for below, above, eps in rooms():
+    for below, above, eps in distances_to_faces():
         first, last = -sp.Min(eps, below), sp.Min(eps, above)  # the interval that ball and box leave
         for w in SIGN_BRANCHES:
             for y in LABELS:
                 mine = sp.expand(step(low + below, low, low + below + above, w, y, eps))
                 assert sp.expand(mine - first).is_nonnegative
                 assert sp.expand(last - mine).is_nonnegative
-                room = below if sp.sign(y * w) == 1 else above
-                assert sp.expand(y * w * mine + sp.Abs(w) * sp.Min(eps, room)) == 0
+                distance = below if sp.sign(y * w) == 1 else above
+                assert sp.expand(y * w * mine + sp.Abs(w) * sp.Min(eps, distance)) == 0
                 for end in (first, last):  # a linear function on an interval is lowest at one of its ends
                     assert sp.expand(y * w * (end - mine)).is_nonnegative
 
@@ -59,11 +59,11 @@ def assert_lowest_in_box(step: BoxedStep) -> None:
     uses=("prop-fgs-binary-optimal",),
 )
 def fgs_box() -> None:
-    r"""Let $f(x) = w^T x + b$, $x \in [l, h]^n$, and let $\mathrm{room}_i$ be $x_i - l$ where $y w_i > 0$ and
+    r"""Let $f(x) = w^T x + b$, $x \in [l, h]^n$, and let $d_i$ be $x_i - l$ where $y w_i > 0$ and
     $h - x_i$ where $y w_i < 0$. Then
 
     $$\min_{\substack{\lVert \delta \rVert_\infty \le \epsilon \\ x + \delta \in [l, h]^n}} y f(x + \delta)
-      = y f(x) - \sum_i \lvert w_i \rvert \min(\epsilon, \mathrm{room}_i) ,$$
+      = y f(x) - \sum_i \lvert w_i \rvert \min(\epsilon, d_i) ,$$
 
     attained by $\delta = \mathrm{clip}(x - \epsilon\, y\, \mathrm{sgn}(w), l, h) - x$.
     """
@@ -112,7 +112,7 @@ def shortest_in_box(normal: Vector, gap: Fraction, low: Vector, high: Vector) ->
     kind="proposition",
     title="The shortest step to a hyperplane inside the box",
     source="this book",
-    status="proved",
+    status="kernel proved, glue argued",
     uses=("prop-l2-projection",),
 )
 def l2_box() -> None:
@@ -132,11 +132,11 @@ def l2_box() -> None:
     excess = other**2 - d**2 - 2 * t * u * (other - d)
     assert sp.expand(excess - (other - d) ** 2 - 2 * (d - t * u) * (other - d)) == 0
     # u_i delta_i(t) rises with slope u_i^2 until delta_i meets its limit, and stays there
-    up, room, before, after = sp.symbols("u r t_1 t_2", positive=True)
+    up, width, before, after = sp.symbols("u r t_1 t_2", positive=True)
     low = sp.Symbol("l", nonpositive=True)
     assert sp.diff(up * before * up, before) == up**2
-    assert sp.expand(up * clipped(up * before, low, up * before + room) - up**2 * before) == 0
-    assert sp.expand(clipped(room + after, low, room) - room) == 0
+    assert sp.expand(up * clipped(up * before, low, up * before + width) - up**2 * before) == 0
+    assert sp.expand(clipped(width + after, low, width) - width) == 0
     assert_shortest(shortest_in_box)
 
 
@@ -149,24 +149,24 @@ def assert_shortest(solve: Callable[[Vector, Fraction, Vector, Vector], Vector |
         low = tuple(-abs(v) for v in random_vector(rng, dimension))
         high = tuple(abs(v) for v in random_vector(rng, dimension))
         most = sum((max(n * lo, n * h) for n, lo, h in zip(normal, low, high, strict=True)), Fraction(0))
-        found = solve(normal, gap, low, high)
+        shortest = solve(normal, gap, low, high)
         if most < gap:
-            assert found is None
+            assert shortest is None
             continue
-        assert found is not None
-        assert dot(normal, found) == gap
-        assert all(lo <= v <= h for lo, v, h in zip(low, found, high, strict=True))
+        assert shortest is not None
+        assert dot(normal, shortest) == gap
+        assert all(lo <= v <= h for lo, v, h in zip(low, shortest, high, strict=True))
         best = tuple(h if n > 0 else lo for n, lo, h in zip(normal, low, high, strict=True))
         for share in (Fraction(1, 100), Fraction(1, 3), Fraction(1)):  # towards the far corner: feasible
-            other = tuple(v + share * (b - v) for v, b in zip(found, best, strict=True))
-            assert l2_squared(other) >= l2_squared(found)
+            other = tuple(v + share * (b - v) for v, b in zip(shortest, best, strict=True))
+            assert l2_squared(other) >= l2_squared(shortest)
         for i in range(dimension):  # along the boundary: feasible where it stays in the box
             for j in range(i):
                 turn = [Fraction(0)] * dimension
                 turn[i], turn[j] = normal[j] / 1000, -normal[i] / 1000
-                for other in (minus(found, tuple(turn)), minus(found, tuple(-v for v in turn))):
+                for other in (minus(shortest, tuple(turn)), minus(shortest, tuple(-v for v in turn))):
                     if all(lo <= v <= h for lo, v, h in zip(low, other, high, strict=True)):
-                        assert l2_squared(other) >= l2_squared(found)
+                        assert l2_squared(other) >= l2_squared(shortest)
 
 
 @statement(
@@ -204,7 +204,8 @@ def penalty_multiplier(f: sp.Expr, V: sp.Expr, c: sp.Expr) -> sp.Expr:
 
 def assert_penalty_minimiser(multiplier: Callable[[sp.Expr, sp.Expr, sp.Expr], sp.Expr]) -> None:
     """-multiplier * v minimises |delta|^2 + c max(f + v.delta, 0): completing the square, term by term."""
-    V, low, more = sp.symbols("V lambda s", positive=True)
+    V, low = sp.symbols("V lambda", positive=True)
+    more = sp.Symbol("s", nonnegative=True)
     v, d = sp.symbols("v d", real=True)
     for c, f, weight in (
         (2 * low, (low + more) * V, 2 * low),  # c/2 < f/V: the hinge never closes, its weight is c

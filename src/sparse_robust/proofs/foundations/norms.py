@@ -7,12 +7,13 @@ of nonnegative terms is nonnegative, and zero only if every term is.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import product
 
 import sympy as sp
 
+from sparse_robust.proofs.formulas import Case
 from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.laws import (
     Multiclass,
@@ -77,13 +78,49 @@ def assert_projection(step: Callable[[sp.Expr, sp.Expr, sp.Expr], sp.Expr]) -> N
     assert not sp.simplify(cross / (w * d)).has(w, d)
 
 
-@statement("lem-young", kind="lemma", title="Young's inequality", source="folklore", status="proved")
-def young() -> None:
-    r"""For $a, b > 0$, $1 < p < \infty$ and $\frac1p + \frac1q = 1$,
-    $ab \le \frac{a^p}{p} + \frac{b^q}{q}$, with equality only where $a^p = b^q$.
+SIDE_A, SIDE_B, POWER_P, POWER_Q = sp.symbols("a b p q", real=True)
+
+
+def young_case(a: int, b: int, p: int, q: sp.Rational) -> Case:
+    """Two numbers and two exponents."""
+    return {SIDE_A: sp.Integer(a), SIDE_B: sp.Integer(b), POWER_P: sp.Integer(p), POWER_Q: q}
+
+
+def young_cases() -> Iterator[Case]:
+    """Numbers with a^p = b^q and others, for dual exponents."""
+    for p in (2, 3, 4):
+        for a, b in ((1, 1), (2, 2 ** (p - 1)), (3, 1), (1, 5)):
+            yield young_case(a, b, p, sp.Rational(p, p - 1))
+
+
+@statement(
+    "lem-young",
+    kind="lemma",
+    title="Young's inequality",
+    source="folklore",
+    status="proved",
+    hypotheses={
+        "positive": sp.And(SIDE_A > 0, SIDE_B > 0),
+        "above": sp.And(POWER_P > 0, POWER_Q > 0),
+        "dual": sp.Eq(1 / POWER_P + 1 / POWER_Q, 1),
+    },
+    claims={"young": SIDE_A * SIDE_B <= SIDE_A**POWER_P / POWER_P + SIDE_B**POWER_Q / POWER_Q},
+    cases=young_cases,
+    without={
+        "positive": lambda: young_case(-3, 1, 3, sp.Rational(3, 2)),
+        "above": lambda: young_case(2, 2, -1, sp.Rational(1, 2)),
+        "dual": lambda: young_case(1, 1, 2, sp.Integer(3)),
+    },
+)
+def young(young: sp.Le) -> None:
+    r"""If $<<positive>>$, $<<above>>$ and $<<dual>>$, then $<<young>>$, with equality only where
+    $a^p = b^q$.
     """
     a, b, s = sp.symbols("a b s", positive=True)  # p = 1 + s is every p above 1
     gap = young_gap(a, b, 1 + s)
+    named = {SIDE_A: a, SIDE_B: b, POWER_P: 1 + s, POWER_Q: (1 + s) / s}
+    assert sp.simplify((young.rhs - young.lhs).subs(named) - gap) == 0
+    assert isinstance(young, sp.Le)
     lowest = b ** (1 / s)
     assert sp.simplify(sp.diff(gap, a, 2)).is_positive  # strictly convex in a, so that
     assert sp.simplify(sp.diff(gap, a).subs(a, lowest)) == 0  # its one stationary point is the minimum,
@@ -117,15 +154,20 @@ def hoelder() -> None:
         excess = sp.expand(M * sp.Abs(u) - u * nearest)
         assert excess.is_nonnegative
         assert excess == sp.expand(sp.Abs(u) * s)  # zero only if u_i = 0 or s = 0
-    # 1 < p < infinity: scale to ||u||_q = ||v||_p = 1; Young's inequality, summed, has right side 1/p + 1/q
+    # 1 < p < infinity: Young's gaps for a = |v_i| / V and b = |u_i| / U, V = ||v||_p and U = ||u||_q, at
+    # least 0 each (and for a = 0 or b = 0 too), add up to 1 - sum_i |u_i v_i| / (U V), for every n
     p = 1 + sp.Symbol("s", positive=True)
-    n, i = sp.Symbol("n", integer=True, positive=True), sp.Symbol("i", integer=True)
-    a, b = sp.IndexedBase("a", positive=True), sp.IndexedBase("b", positive=True)
     q = p / (p - 1)
-    summed = sp.Sum(a[i] ** p, (i, 1, n)) / p + sp.Sum(b[i] ** q, (i, 1, n)) / q
-    unit = summed.subs({sp.Sum(a[i] ** p, (i, 1, n)): 1, sp.Sum(b[i] ** q, (i, 1, n)): 1})
-    assert sp.simplify(unit - 1) == 0
-    assert sp.simplify(young_gap(b[i] ** (q - 1), b[i], p)) == 0  # a = b^(q-1) is the equality case
+    a, b, U, V = sp.symbols("a b U V", positive=True)
+    sums = {a**p: V**p, b**q: U**q, a * b: sp.Symbol("S", nonnegative=True)}  # over all coordinates
+    added = sp.Integer(0)
+    for term in map(sp.expand_power_base, sp.Add.make_args(young_gap(a / V, b / U, p))):
+        (power,) = (power for power in sums if not sp.simplify(term / power).has(a, b))
+        added += sp.simplify(term / power) * sums[power]
+    assert sp.simplify(added - (1 - sums[a * b] / (U * V))) == 0
+    assert young_gap(sp.Integer(0), b, p) == b**q / q
+    assert young_gap(a, sp.Integer(0), p) == a**p / p
+    assert sp.simplify(young_gap(b ** (q - 1), b, p)) == 0  # a = b^(q-1) is the equality case
 
 
 @statement(
@@ -168,9 +210,16 @@ def distance() -> None:
     for one of that length: the $l_p$ distance from $x$ to the boundary is $f(x) / \lVert w \rVert_q$.
     """
     f, W, s = sp.symbols("f W s", positive=True)  # W = ||w||_q
+    slack = sp.Symbol("r", nonnegative=True)
     radius = f / W
-    assert sp.expand(f - (radius - s) * W).is_positive  # Hölder: no shorter step lowers f by more
-    assert sp.expand(f - radius * W) == 0  # and the steepest step of that length lowers it by just f
+    change = slack - W * (radius - s)  # w.delta for ||delta||_p = radius - s, by Hölder
+    assert sp.expand(f + change).is_positive
+    # and the steepest step of length radius changes f by -radius W (prop-dual-norm for -w): coordinate by
+    # coordinate for p = infinity and, with the sums of assert_steepest, for 1 < p < infinity
+    assert sp.expand(f - radius * W) == 0
+    for w in SIGN_BRANCHES:
+        assert sp.expand(w * (-radius * sp.sign(w)) + radius * sp.Abs(w)) == 0
+    assert_steepest(lambda u, q: -steepest(-u, q))
 
 
 @statement(
@@ -179,7 +228,6 @@ def distance() -> None:
     title="DeepFool's step is the orthogonal projection",
     source="paper, section 3.1; Moosavi-Dezfooli et al. 2016",
     status="proved",
-    uses=("prop-distance",),
 )
 def l2_projection() -> None:
     r"""For $f(x) = w^T x + b$, $w \ne 0$, the step $\tilde\delta = -f(x)\, w / \lVert w \rVert_2^2$ reaches

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from sparse_robust.proofs.formulas import OUTCOMES, Case, Every, Mean, Pr, indicator, operator, sign
 from sparse_robust.proofs.linear.populations import BinaryExample, Example
-from sparse_robust.proofs.statement import OUTCOMES, Case, Every, Mean, Pr, indicator, operator, sign
 from sparse_robust.theory.laws import Binary, FiniteLaw, Multiclass, Vector, dot, l1, l2_squared, minus, ratio
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from sparse_robust.proofs.statement import Case, operator
+from sparse_robust.proofs.formulas import Case, operator
 
 SIGMA, EPS = sp.symbols("sigma epsilon", positive=True)
 A = sp.Symbol("A", real=True)

@@ -105,7 +105,12 @@ def lipschitz_norm() -> None:
     title="A certificate may be arbitrarily far below the distance",
     source="this book",
     status="checked exactly on an example",
-    uses=("lem-cover", "lem-regions", "prop-gamma-distance"),
+    uses=(
+        "lem-cover",
+        "lem-regions",
+        "prop-gamma-distance",
+        "prop-best-radius",
+    ),
 )
 def gamma_loose() -> None:
     r"""A Lipschitz constant does not know in which direction a function is steep. Let $n = 1$ and

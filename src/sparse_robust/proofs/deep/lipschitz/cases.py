@@ -13,7 +13,7 @@ import numpy as np
 import sympy as sp
 
 from sparse_robust.proofs.deep.random_masks.cases import random_nets
-from sparse_robust.proofs.statement import Case, Largest, operator
+from sparse_robust.proofs.formulas import Case, Largest, operator
 from sparse_robust.theory.intervals import norm_power
 from sparse_robust.theory.kinks import attained_patterns
 from sparse_robust.theory.lipschitz import induced_norm, lipschitz_power

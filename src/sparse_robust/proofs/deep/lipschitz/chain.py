@@ -7,7 +7,8 @@ from fractions import Fraction
 import numpy as np
 import sympy as sp
 
-from sparse_robust.proofs.statement import Case, chain, statement
+from sparse_robust.proofs.formulas import Case, chain
+from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.distance import distance
 from sparse_robust.theory.intervals import (
     backward_bounds,
@@ -64,7 +65,7 @@ def assert_the_code_switches() -> None:
     kind="proposition",
     title="Interval arithmetic for the gradient",
     source="this book; Weng et al. 2018, Towards fast computation of certified robustness",
-    status="proved",
+    status="kernel proved, glue argued",
     uses=("lem-interval", "lem-regions"),
 )
 def interval_gradient() -> None:
@@ -114,13 +115,13 @@ def chain_cases() -> list[Case]:
     near = Ball(fractions([1]), Fraction(1, 2))
     nets = [(SUM, UNIT), (ONE, near), *random_cases(seed=50, count=15)]
     names = (SAMPLED, L_Q, INTERVAL, LIVE_PATHS, PATHS, C_Q)
-    found: list[Case] = []
+    cases: list[Case] = []
     for index, (net, ball) in enumerate(nets):
         for q in (1, 2):
             powers = chain_powers(net, ball, q=q, points=20, seed=index).values()
             roots = [sp.Rational(v) ** sp.Rational(1, q) for v in powers]
-            found.append(dict(zip(names, roots, strict=True)))
-    return found
+            cases.append(dict(zip(names, roots, strict=True)))
+    return cases
 
 
 @statement(
@@ -128,7 +129,7 @@ def chain_cases() -> list[Case]:
     kind="proposition",
     title="The chain of bounds",
     source="this book",
-    status="proved",
+    status="kernel proved, glue argued",
     uses=("prop-interval-gradient", "prop-live-units", "lem-all-paths", "lem-regions", "lem-states"),
     claims={
         "chain": chain(SAMPLED, sp.Le, L_Q, sp.Le, INTERVAL, sp.Le, LIVE_PATHS, sp.Le, PATHS, sp.Le, C_Q)
@@ -152,15 +153,15 @@ def chain_of_bounds(chain: tuple[sp.Le, ...]) -> None:
     p, q = sp.symbols("p q", nonnegative=True)
     reach, end = (p + q) / 2, (p - q) / 2  # every number of size at most v, by its distances from -v and v
     for kind in STATE_KINDS:
-        for found, own in zip(through_unit(low, high, kind), (low, high), strict=True):
-            assert set(found.args or (found,)) <= {own, sp.Integer(0)}  # a minimum is one of its arguments
+        for side, own in zip(through_unit(low, high, kind), (low, high), strict=True):
+            assert set(side.args or (side,)) <= {own, sp.Integer(0)}  # a minimum is one of its arguments
     assert through_unit(low, high, "nowhere") == (0, 0)
     for w in (sp.Symbol("w", positive=True), sp.Integer(0), sp.Symbol("w", negative=True)):
         below, above = product_interval((np.array([low]), np.array([high])), np.array([[w]]))
-        for found in (below[0], above[0]):
-            assert found in (w * low, w * high)
+        for side in (below[0], above[0]):
+            assert side in (w * low, w * high)
             for sign in (1, -1):
-                assert sp.expand(sp.Abs(w) * reach + sign * found.subs({low: end, high: end})).is_nonnegative
+                assert sp.expand(sp.Abs(w) * reach + sign * side.subs({low: end, high: end})).is_nonnegative
     strict = [0] * 5
     for case in chain_cases():
         numbers = list(case.values())
@@ -201,7 +202,7 @@ def miss(share: Fraction, samples: int) -> Fraction:
     kind="proposition",
     title="Sampling is not certification",
     source="this book",
-    status="proved",
+    status="kernel proved, glue argued",
     uses=("lem-regions",),
 )
 def sampling_is_blind() -> None:
@@ -229,8 +230,8 @@ def sampling_is_blind() -> None:
     step = sp.expand((1 - size * share + rest) * (1 - share) - (1 - (size + 1) * share))
     assert sp.simplify(step - (size * share**2 + rest * (1 - share))) == 0
     for steepness in (3, 10, 1000):
-        found = {tuple(r.gradient) for r in regions(strip(steepness), NEAR_STRIP)}
-        assert found == {(1, 0), (2, -steepness)}
+        gradients = {tuple(r.gradient) for r in regions(strip(steepness), NEAR_STRIP)}
+        assert gradients == {(1, 0), (2, -steepness)}
         assert lipschitz_power(strip(steepness), NEAR_STRIP, q=1) == steepness + 2
     missed = miss(Fraction(1, 1000), 1024)
     assert Fraction("0.355") < missed < Fraction("0.365")
@@ -254,8 +255,8 @@ def sampled_certificate() -> None:
     """
     net, x = strip(1000, weight=-2), OVER_STRIP.centre
     assert net(x) == 1
-    found = {tuple(r.gradient) for r in regions(net, OVER_STRIP)}
-    assert found == {(1, 0), (-1, 2000), (-1, -2000)}
+    gradients = {tuple(r.gradient) for r in regions(net, OVER_STRIP)}
+    assert gradients == {(1, 0), (-1, 2000), (-1, -2000)}
     assert lipschitz_power(net, OVER_STRIP, q=1) == 2001
     assert distance(net, x, within=Fraction(1)) == Fraction(999, 2001)
     u = sp.Symbol("u", positive=True)

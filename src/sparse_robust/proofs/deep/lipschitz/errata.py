@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 from fractions import Fraction
+from itertools import product
 from math import inf
 
 import numpy as np
 import sympy as sp
 
-from sparse_robust.proofs.statement import Case, chain, operator, statement
+from sparse_robust.proofs.formulas import Case, chain, operator
+from sparse_robust.proofs.foundations.norms import SIGN_BRANCHES
+from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.intervals import (
     live_net,
     norm_power,
@@ -74,7 +77,10 @@ def wide_sum(inputs: int) -> ReluNet:
     title="For $q = 1$ the matrix norms are transposed",
     source=PAPER,
     status="checked exactly on an example",
-    uses=("lem-regions",),
+    uses=(
+        "lem-regions",
+        "lem-induced-norms",
+    ),
 )
 def transposed() -> None:
     r"""Let $h = \sigma(x_1 + \dots + x_n)$, $W_1 = (1, \dots, 1)^T$, $c = 1$, at $x = (1, \dots, 1)$ with
@@ -164,12 +170,14 @@ def interval_layer() -> None:
         ends = product_interval((np.array([a - below]), np.array([a + above])), np.array([[w]]))
         assert sp.expand(w * a - ends[0][0]).is_nonnegative
         assert sp.expand(ends[1][0] - w * a).is_nonnegative
-    for value in range(-2, 3):
-        for state in (False, True):
-            low, high = switched(
-                (np.array([value - 1]), np.array([value])), np.array([True]), np.array([False])
-            )
-            assert low[0] <= state * value <= high[0]
+    for value in SIGN_BRANCHES:
+        for state in (0, 1):
+            low, high = sp.Min(value - below, 0), sp.Max(value + above, 0)
+            assert low == sp.Min(low, state * value) or sp.expand(state * value - low).is_nonnegative
+            assert high == sp.Max(high, state * value) or sp.expand(high - state * value).is_nonnegative
+    for left, right in product(range(-2, 3), repeat=2):  # and this is what the code computes
+        ends = switched((np.array([left]), np.array([right])), np.array([True]), np.array([False]))
+        assert (ends[0][0], ends[1][0]) == (min(left, 0), max(right, 0))
     rng = random.Random(47)
     for net, ball in random_cases(seed=47, count=9):
         bounds = preactivation_bounds(net, ball)
@@ -199,7 +207,7 @@ def live_cases() -> list[Case]:
     kind="proposition",
     title="Activation sparsity that counts",
     source="this book",
-    status="proved",
+    status="kernel proved, glue argued",
     uses=("lem-interval", "lem-induced-norms", "lem-regions"),
     claims={
         "bound": chain(

@@ -145,8 +145,8 @@ def power_iteration() -> None:
     for seed in range(20):
         matrix = torch.randn(5, 7, generator=generator, dtype=torch.float64)
         truth = float(torch.linalg.matrix_norm(matrix, 2))
-        found = spectral_norm(Dense(matrix), steps=15, seed=seed)
-        assert found.lower <= truth * (1 + 1e-12)
-        assert truth <= found.upper
+        bounds = spectral_norm(Dense(matrix), steps=15, seed=seed)
+        assert bounds.lower <= truth * (1 + 1e-12)
+        assert truth <= bounds.upper
         values = torch.linalg.svdvals(matrix) ** 2
-        assert float((values - found.lower**2).abs().min()) <= found.residual + 1e-9
+        assert float((values - bounds.lower**2).abs().min()) <= bounds.residual + 1e-9

@@ -8,8 +8,9 @@ from math import inf
 
 import sympy as sp
 
+from sparse_robust.proofs.formulas import Case, chain
 from sparse_robust.proofs.foundations.norms import SIGN_BRANCHES
-from sparse_robust.proofs.statement import Case, chain, statement
+from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.intervals import norm_power
 from sparse_robust.theory.kinks import attained_patterns
 from sparse_robust.theory.lipschitz import induced_norm, layer_product, lipschitz_power
@@ -59,7 +60,7 @@ def layer_bound(norm: sp.Expr, active: sp.Expr, length: sp.Expr) -> sp.Expr:
     kind="lemma",
     title="Induced norms, and what transposing does",
     source="folklore",
-    status="proved",
+    status="kernel proved, glue argued",
     uses=("lem-cauchy-schwarz",),
 )
 def induced_norms() -> None:
@@ -121,7 +122,7 @@ def induced_norms() -> None:
     kind="lemma",
     title="The product of norms, for every $q$",
     source="this book",
-    status="proved",
+    status="kernel proved, glue argued",
     uses=("lem-regions", "lem-induced-norms"),
     claims={"bound": chain(L_Q, sp.Le, over_ball(GRADIENT(PLACE)), sp.Le, READOUT(NET) * over_ball(PRODUCT))},
     cases=lemma_cases,
@@ -160,7 +161,7 @@ def lemma_repaired(bound: tuple[sp.Le, ...]) -> None:
     kind="lemma",
     title="GZZC Lemma 3.1, with the norm transposed for $q = 1$",
     source=PAPER,
-    status="proved",
+    status="kernel proved, glue argued",
     uses=("lem-3-1-repaired", "lem-induced-norms", "err-transposed"),
     claims={"bound": sp.Le(L_Q, READOUT(NET) * over_ball(READ_TRANSPOSED))},
     cases=lemma_cases,

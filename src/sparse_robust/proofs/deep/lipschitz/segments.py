@@ -17,8 +17,9 @@ import numpy as np
 import sympy as sp
 from sympy.logic.inference import entails
 
+from sparse_robust.proofs.formulas import Case, Largest, operator
 from sparse_robust.proofs.foundations.norms import SIGN_BRANCHES
-from sparse_robust.proofs.statement import Case, Largest, operator, statement
+from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.intervals import norm_power
 from sparse_robust.theory.kinks import affine_radius, along_the_curve, clearance, kink_functions, off_kinks
 from sparse_robust.theory.networks import closed_region, fractions
@@ -91,7 +92,7 @@ def gradient_formula() -> None:
     kind="lemma",
     title="Along a segment",
     source="this book",
-    status="proved",
+    status="kernel proved, glue argued",
     uses=("lem-gradient", "lem-hoelder"),
 )
 def segment() -> None:
@@ -166,7 +167,7 @@ def segment() -> None:
     kind="lemma",
     title="Near every point there are points off all kinks",
     source="this book",
-    status="proved",
+    status="kernel proved, glue argued",
 )
 def off_all_kinks() -> None:
     r"""Let $f(x) = A^T x + \beta$ with $A \ne 0$, and $x_\tau = x + (\tau, \tau^2, \dots, \tau^n)$. Then
@@ -187,12 +188,12 @@ def off_all_kinks() -> None:
     assert sp.simplify(geometric.subs(m, 1) - tau) == 0
     assert sp.simplify(tau / (1 - tau) - geometric - tau ** (m + 1) / (1 - tau)) == 0  # positive, as
     assert sp.simplify((1 - tau).subs(tau, ratio / (1 + ratio))).is_positive  # tau is in (0, 1)
-    p, largest, room = sp.symbols("p M r", positive=True)
-    inside = p / (p + largest + room)  # every tau below p / (p + M)
+    p, largest, margin = sp.symbols("p M r", positive=True)
+    inside = p / (p + largest + margin)  # every tau below p / (p + M)
     gap = sp.simplify((p - largest * tau / (1 - tau)).subs(tau, inside))
     assert gap.is_positive
-    assert sp.simplify(gap - p * room / (largest + room)) == 0
-    assert sp.limit(gap, room, 0) == 0
+    assert sp.simplify(gap - p * margin / (largest + margin)) == 0
+    assert sp.limit(gap, margin, 0) == 0
     rng = random.Random(40)
     for net, ball in [*random_cases(seed=40, count=9), (KINK, UNIT)]:
         for x in (random_point(rng, ball), fractions([0] * net.widths[0])):
@@ -210,7 +211,7 @@ def off_all_kinks() -> None:
     kind="lemma",
     title="How far the states are constant",
     source="this book",
-    status="proved",
+    status="kernel proved, glue argued",
     uses=("lem-hoelder",),
 )
 def constant_states() -> None:
@@ -221,10 +222,10 @@ def constant_states() -> None:
 
     So $z$ lies inside a full-dimensional activation region.
     """
-    size, distance, room = sp.symbols("A rho t", positive=True)
+    size, distance, margin = sp.symbols("A rho t", positive=True)
     slack = sp.Symbol("s", nonnegative=True)
     for sign in (1, -1):  # |f_u(z)| = (rho + t) ||A||; f_u changes by at most ||A|| rho, by Hoelder
-        here = sign * (distance + room) * size
+        here = sign * (distance + margin) * size
         there = here - sign * (size * distance - slack)
         assert sp.expand(sign * there).is_positive
     # Induction over layers: while the layers before keep their states, the preactivations are these f_u
@@ -246,7 +247,7 @@ def constant_states() -> None:
     kind="lemma",
     title="The full-dimensional regions are everywhere",
     source="this book",
-    status="proved",
+    status="kernel proved, glue argued",
     uses=("lem-off-kinks", "lem-states", "lem-segment"),
 )
 def cover() -> None:
@@ -312,12 +313,12 @@ def premises() -> dict[str, sp.logic.boolalg.Boolean]:
 
 def one_input() -> list[Case]:
     """Networks with one input, where the best constant is the steepest slope of a broken line."""
-    found: list[Case] = []
+    cases: list[Case] = []
     nets = [(net, ball) for net, ball in random_cases(seed=43, count=30) if net.widths[0] == 1]
     for net, ball in nets:
         pieces = [Place(Setting(net, 1), region.pattern) for region in regions(net, ball)]
-        found.append({L_Q: steepest_slope(net, ball), REGION: pieces})
-    return found
+        cases.append({L_Q: steepest_slope(net, ball), REGION: pieces})
+    return cases
 
 
 @statement(
@@ -325,7 +326,7 @@ def one_input() -> list[Case]:
     kind="lemma",
     title="The Lipschitz constant is the largest gradient",
     source="this book",
-    status="proved",
+    status="kernel proved, glue argued",
     uses=("lem-segment", "lem-off-kinks", "lem-states", "lem-hoelder", "prop-dual-norm", "lem-steepest"),
     claims={"constant": sp.Eq(L_Q, Largest(REGION_GRADIENT(REGION), REGION))},
     cases=one_input,

@@ -75,6 +75,7 @@ def lipschitz_of_winner(masks: Masks, ball: Ball | None = None) -> Fraction:
     title="G1: the predicted class depends on the masks",
     source="this book; paper, Theorem 3.3, " + '"c_2 and c_1 are two constants"',
     status="checked exactly on an example",
+    uses=("lem-regions",),
 )
 def winner_depends() -> None:
     r"""One input, $W'_1 = (1, 1)$, last-layer columns $w_1 = (1, 0)$, $w_2 = (-10, 10)$, $w_3 = 0$, and
@@ -103,6 +104,7 @@ def winner_depends() -> None:
     title="G2: the worst point of the ball depends on the masks",
     source="this book; paper, proof sketch of Theorem 3.3, equation (13)",
     status="checked exactly on an example",
+    uses=("lem-regions",),
 )
 def worst_point_depends() -> None:
     r"""The sketch fixes one $\hat x$ and speaks of probabilities over the masks. Let $h = \sigma(m x)$ be one
@@ -120,6 +122,10 @@ def worst_point_depends() -> None:
     title="G3: inequality (14) is false for deactivation probabilities",
     source="this book; paper, proof sketch of Theorem 3.3, equation (14)",
     status="checked exactly on an example",
+    uses=(
+        "def-cut-off",
+        "prop-percolation",
+    ),
 )
 def equation_14() -> None:
     r"""Widths $1, 2, 2, 1$, $W'_1 = (1, 1)$, $W'_2 = \begin{pmatrix} 1 & -1 \\ -1 & 1 \end{pmatrix}$,
@@ -176,6 +182,7 @@ def not_monotone() -> None:
     title="G5: sparser need not mean a smaller Lipschitz constant",
     source='paper, after Theorem 3.3, "prone to get smaller if any weight matrix gets more sparse"',
     status="checked exactly on an example",
+    uses=("lem-regions",),
 )
 def sparser_not_smaller() -> None:
     r"""Only the *bound* is monotone. For $h = \sigma(m_1 x) - \sigma(m_2 x)$,
@@ -200,6 +207,11 @@ def sparser_not_smaller() -> None:
     title="G6: with biases the last layer does not decide",
     source='this book; paper, proof sketch of Theorem 3.3, "is fulfilled iff"',
     status="checked exactly on an example",
+    uses=(
+        "def-cut-off",
+        "lem-regions",
+        "prop-percolation",
+    ),
 )
 def biases_wake() -> None:
     r"""The sketch says that $\prod_j \lVert D_j \rVert \ne 0$ iff $\lVert D_{d-1} \rVert \ne 0$. With biases,
@@ -225,6 +237,10 @@ def biases_wake() -> None:
     title="The constant of Theorem 3.3 needs column sums",
     source="this book; paper, Theorem 3.3, the constant " + "$c_1$",
     status="checked exactly on an example",
+    uses=(
+        "lem-regions",
+        "prop-percolation",
+    ),
 )
 def row_sums() -> None:
     r"""If $\lVert W \rVert_{1,\infty}$ is read as the largest row sum, (12) is false. For

@@ -21,6 +21,7 @@ ODDS = sp.Symbol("k", positive=True)
     title="Harris' inequality",
     source="Harris 1960; the discrete form of Chebyshev's association inequality",
     status="kernel proved, glue argued",
+    uses=("lem-expectation",),
 )
 def harris() -> None:
     r"""Let $f$ and $g$ be functions of finitely many independent bits, both nondecreasing in every bit, or
@@ -106,7 +107,10 @@ def weighted(p: sp.Expr, value: sp.Expr) -> sp.Expr:
     title="Means below root mean squares",
     source="folklore",
     status="proved",
-    uses=("lem-cauchy-schwarz",),
+    uses=(
+        "lem-cauchy-schwarz",
+        "lem-expectation",
+    ),
 )
 def second_moment() -> None:
     r"""For variables with finitely many values, $(\mathbb{E} XY)^2 \le \mathbb{E} X^2\; \mathbb{E} Y^2$. In

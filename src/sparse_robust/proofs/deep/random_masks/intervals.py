@@ -37,6 +37,10 @@ def excess(net: ReluNet, level: Fraction, masks: Masks) -> Fraction:
     title="How much of a mean lies beyond a level",
     source="this book; Scarf 1958 has the sharp form",
     status="proved",
+    uses=(
+        "thm-b-path-norm",
+        "thm-c-second-moment",
+    ),
 )
 def mean_beyond() -> None:
     r"""For $X$ with mean $\mu$ and finite variance, and $T > \mu$,

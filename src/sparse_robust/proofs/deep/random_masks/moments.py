@@ -8,7 +8,8 @@ from functools import partial
 
 import sympy as sp
 
-from sparse_robust.proofs.statement import chain, statement
+from sparse_robust.proofs.formulas import chain
+from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.lipschitz import lipschitz_power
 from sparse_robust.theory.mask_bounds import (
     gradient_second_moment,
@@ -168,7 +169,11 @@ def theorem_c(last: sp.Eq, recursion: sp.Eq, exact: sp.Eq, bound: tuple[sp.Le, .
     title="All 256 masks of one network",
     source="this book",
     status="checked exactly on an example",
-    uses=("lem-regions",),
+    uses=(
+        "lem-regions",
+        "prop-percolation",
+        "thm-b-path-norm",
+    ),
 )
 def all_masks_example() -> None:
     r"""Let $W'_1 = \begin{pmatrix} 1 & -2 \\ 3 & 1 \end{pmatrix}$,
@@ -244,6 +249,10 @@ def theorem_f() -> None:
     title="A smaller Lipschitz constant is not a larger certificate",
     source='paper, after Theorem 3.3, "an appropriately higher weight sparsity implies a larger gamma"',
     status="checked exactly on an example",
+    uses=(
+        "lem-regions",
+        "prop-percolation",
+    ),
 )
 def larger_gamma() -> None:
     r"""Theorem 3.3 bounds $L$ alone, and $\gamma$ is a margin divided by $L$. For

@@ -119,7 +119,7 @@ def theorem_d() -> None:
     kind="corollary",
     title="Each bound serves both norms",
     source="this book",
-    status="proved",
+    status="kernel proved, glue argued",
     uses=("lem-expectation", "lem-regions", "lem-cauchy-schwarz"),
 )
 def both_norms() -> None:
@@ -191,6 +191,7 @@ def theorem_e() -> None:
     title="The energy that magnitude pruning keeps of Gaussian weights",
     source="this book",
     status="proved",
+    uses=("lem-densities",),
 )
 def gaussian() -> None:
     r"""Let $Z \sim N(0, 1)$ and $\Pr(|Z| > \tau) = 1 - \alpha$. The part of the energy in the weights beyond
@@ -218,6 +219,7 @@ def gaussian() -> None:
     title="Magnitude pruning is not a random mask",
     source="this book; against applying Theorem 3.3 to pruned networks, paper, section 4.2",
     status="checked exactly on an example",
+    uses=("lem-regions",),
 )
 def magnitude_is_not_random() -> None:
     r"""For $h = \sigma(3 x_1 + x_2)$ keep one weight of two, $\alpha = \tfrac12$. Random masks have mean
@@ -239,6 +241,7 @@ def magnitude_is_not_random() -> None:
     title="Retraining leaves the theorem behind",
     source="this book; against applying Theorem 3.3 to retrained networks, paper, section 4.1",
     status="checked exactly on an example",
+    uses=("lem-regions",),
 )
 def retraining() -> None:
     r"""All bounds are relative to the dense weights $W'$, and hold while these stay. For

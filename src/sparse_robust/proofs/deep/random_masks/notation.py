@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from sparse_robust.proofs.statement import Case, operator
+from sparse_robust.proofs.formulas import Case, operator
 from sparse_robust.theory.mask_bounds import all_paths, norm_product_power, path_norm
 from sparse_robust.theory.mask_enumeration import expectation, kept_sums, mask_shapes
 from sparse_robust.theory.masks import eta, xi

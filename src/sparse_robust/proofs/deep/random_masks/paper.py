@@ -45,7 +45,7 @@ PAPER = "paper, Theorem 3.3, equations (11) and (12)"
     kind="lemma",
     title="All paths at once",
     source="this book",
-    status="proved",
+    status="kernel proved, glue argued",
     uses=("lem-triangle", "lem-cauchy-schwarz", "def-cut-off"),
 )
 def all_paths_bound() -> None:

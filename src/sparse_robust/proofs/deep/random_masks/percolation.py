@@ -115,7 +115,10 @@ def definition() -> None:
     title="Percolation: the distribution of the number of connected units",
     source="this book",
     status="kernel proved, glue argued",
-    uses=("def-cut-off",),
+    uses=(
+        "def-cut-off",
+        "lem-expectation",
+    ),
 )
 def percolation() -> None:
     r"""Let $r_j$ be the number of units of layer $j$ that are not cut off. Then $r_0 = n_0$,
@@ -209,7 +212,11 @@ def recursion_below() -> None:
     title=r"Both $\eta$ and $\eta^*$ grow with every $\alpha_j$",
     source='this book; paper, Theorem 3.3, "function eta is monotonically increasing"',
     status="kernel proved, glue argued",
-    uses=("lem-expectation", "def-cut-off"),
+    uses=(
+        "lem-expectation",
+        "def-cut-off",
+        "prop-percolation",
+    ),
 )
 def monotone() -> None:
     r"""$\eta$ and $\eta^*$ are nondecreasing in every $\alpha_j \in [0, 1]$, $\eta$ strictly increasing for

@@ -8,7 +8,8 @@ from typing import Any
 
 import sympy as sp
 
-from sparse_robust.proofs.statement import OUTCOMES, Case, Mean, Total, operator, statement
+from sparse_robust.proofs.formulas import OUTCOMES, Case, Mean, Total, operator
+from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.lipschitz import lipschitz_power
 from sparse_robust.theory.mask_derivatives import ablations, places, probability, with_bit
 from sparse_robust.theory.mask_enumeration import Masks, all_masks, kept_sums, mask_polynomial, mask_shapes
@@ -215,7 +216,10 @@ GAMMA_SLOPES = {"ball": sp.Rational(-807, 850), "plane": sp.Rational(383521, 108
     source="this book; paper, after Theorem 3.3, "
     + '"an appropriately higher weight sparsity implies a larger gamma"',
     status="checked exactly on an example",
-    uses=("thm-russo",),
+    uses=(
+        "thm-russo",
+        "lem-regions",
+    ),
     claims={
         "ball": sp.Eq(sp.Symbol(r"s_{\mathrm{ball}}"), GAMMA_SLOPES["ball"]),
         "plane": sp.Eq(sp.Symbol(r"s_{\mathrm{plane}}"), GAMMA_SLOPES["plane"]),

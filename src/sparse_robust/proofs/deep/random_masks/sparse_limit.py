@@ -10,7 +10,8 @@ from typing import Any
 
 import sympy as sp
 
-from sparse_robust.proofs.statement import Case, Total, chain, operator, statement
+from sparse_robust.proofs.formulas import Case, Total, chain, operator
+from sparse_robust.proofs.statement import statement
 from sparse_robust.theory import sparse_limit as limit
 from sparse_robust.theory.lipschitz import lipschitz_power
 from sparse_robust.theory.mask_bounds import path_norm

@@ -7,6 +7,19 @@ from fractions import Fraction
 
 import sympy as sp
 
+from sparse_robust.proofs.formulas import (
+    OUTCOMES,
+    Case,
+    Every,
+    Mean,
+    Pr,
+    Total,
+    chain,
+    evaluate,
+    holds,
+    indicator,
+    sides,
+)
 from sparse_robust.proofs.foundations.norms import SIGN_BRANCHES
 from sparse_robust.proofs.linear.notation import (
     ACCURACY,
@@ -41,20 +54,7 @@ from sparse_robust.proofs.linear.notation import (
     pointwise,
 )
 from sparse_robust.proofs.linear.populations import BINARY, BinaryExample, random_binary, tight_binary
-from sparse_robust.proofs.statement import (
-    OUTCOMES,
-    Case,
-    Every,
-    Mean,
-    Pr,
-    Total,
-    chain,
-    evaluate,
-    holds,
-    indicator,
-    sides,
-    statement,
-)
+from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.laws import Binary, FiniteLaw, dot, vector
 
 PAPER = "paper, section 3.1, "

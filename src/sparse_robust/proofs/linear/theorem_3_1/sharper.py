@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
 from fractions import Fraction
 
 import sympy as sp
 
-from sparse_robust.proofs.linear.populations import random_binary
+from sparse_robust.proofs.formulas import Case, Pr, Total, holds, indicator, operator
+from sparse_robust.proofs.linear.notation import (
+    ACCURACY,
+    INNER,
+    L2,
+    PRIOR,
+    R_INF,
+    A,
+    K,
+    X,
+    Z,
+    array,
+    binary_case,
+)
+from sparse_robust.proofs.linear.populations import BinaryExample, random_binary, tight_binary
 from sparse_robust.proofs.statement import statement
-from sparse_robust.theory.laws import Binary, FiniteLaw, dot, l1, l2_squared
+from sparse_robust.theory.laws import Binary, FiniteLaw, dot, l1, l2_squared, random_vector
 
-from .paper import class_terms, mean_margin
+from .paper import LEVEL, class_terms, mean_margin
 
 
 def area(law: FiniteLaw, model: Binary) -> Fraction:
@@ -30,19 +46,57 @@ def cantelli(gap: sp.Expr, variance: sp.Expr) -> sp.Expr:
     return gap**2 / (variance + gap**2)
 
 
-def cantelli_total(law: FiniteLaw, model: Binary, eps: Fraction) -> Fraction:
-    """The lower bound of prop-cantelli, exactly."""
-    level, total = eps * l1(model.w), Fraction(0)
-    for mass, m, given in class_terms(law, model):
-        if m > level:
-            variance = given.expect(lambda y, x: model.margin(y, x) ** 2) - m * m
-            total += mass * cantelli(m - level, variance)
-    return total
-
-
-def bounded(gap: sp.Expr, room: sp.Expr) -> sp.Expr:
+def bounded(gap: sp.Expr, width: sp.Expr) -> sp.Expr:
     """(m - a) / (M - a)."""
-    return gap / room
+    return gap / width
+
+
+M_OF, TOP_OF = sp.IndexedBase("m", real=True), sp.IndexedBase("M", real=True)
+VARIANCE_OF = sp.IndexedBase("s^2", nonnegative=True)
+GAP, VARIANCE = sp.Symbol("g", positive=True), sp.Symbol("v", nonnegative=True)  # m_k - a, s_k^2
+IN_BOX = operator("InBox", r"{0} \in [0, 1]^n", lambda x: all(0 <= xi <= 1 for xi in x))
+CANTELLI = sp.Ge(R_INF, Total(PRIOR[K] * ACCURACY[K] * cantelli(M_OF[K] - A, VARIANCE_OF[K]), K, M_OF[K] > A))
+BOUNDED = sp.Ge(R_INF, Total(PRIOR[K] * ACCURACY[K] * bounded(M_OF[K] - A, TOP_OF[K] - A), K, M_OF[K] > A))
+
+
+def moment_case(example: BinaryExample) -> Case:
+    """Mean and variance of the margin of each class, and the most that it can be on the unit box."""
+    law, model, eps = example
+    terms = {given.labels[0]: (m, given) for _, m, given in class_terms(law, model)}
+    squares = {k: given.expect(lambda y, x: model.margin(y, x) ** 2) for k, (_, given) in terms.items()}
+    return {
+        **binary_case(example),
+        A: eps * l1(model.w),
+        M_OF: {k: m for k, (m, _) in terms.items()},
+        VARIANCE_OF: {k: squares[k] - m * m for k, (m, _) in terms.items()},
+        TOP_OF: {k: sum((max(k * w, Fraction(0)) for w in model.w), k * model.b) for k in terms},
+    }
+
+
+def moments(seed: int) -> Iterator[Case]:
+    """Random distributions and tight ones, at two radii."""
+    for law, model, eps in (*tight_binary(), *random_binary(seed)):
+        for radius in (eps, eps / 20):
+            yield moment_case(BinaryExample(law, model, radius))
+
+
+def images(seed: int) -> Iterator[Case]:
+    """The same moved into the unit box; and points in those corners where the margin is largest."""
+    for law, model, eps in random_binary(seed):
+        low = min(c for a in law.atoms for c in a.x)
+        span = max(c for a in law.atoms for c in a.x) - low or Fraction(1)
+        moved = FiniteLaw.of((a.mass, a.label, [(c - low) / span for c in a.x]) for a in law.atoms)
+        if {a.label for a in moved.atoms if model.correct(a.label, a.x)} == {-1, 1}:
+            for radius in (eps / 10, eps / 100):
+                yield moment_case(BinaryExample(moved, model, radius))
+    corners = FiniteLaw.of([(1, 1, [1, 0]), (2, -1, [0, 1])])
+    yield moment_case(BinaryExample(corners, Binary((Fraction(2), Fraction(-1))), Fraction(1, 4)))
+
+
+def outside_the_box() -> Case:
+    """A margin ten times as large as any on the box."""
+    law = FiniteLaw.of([(1, 1, [10]), (1, -1, ["-1/10"])])
+    return moment_case(BinaryExample(law, Binary((Fraction(1),)), Fraction(1, 2)))
 
 
 def next_direction(law: FiniteLaw, w: tuple[Fraction, ...]) -> tuple[Fraction, ...]:
@@ -86,7 +140,7 @@ def area_identity() -> None:
     kind="corollary",
     title="The printed bound is a rectangle under a decreasing curve",
     source="this book",
-    status="proved",
+    status="kernel proved, glue argued",
     uses=("lem-expectation", "prop-area-identity"),
 )
 def rectangle() -> None:
@@ -120,14 +174,17 @@ def rectangle() -> None:
     source="this book, by Cantelli's inequality",
     status="proved",
     uses=("lem-expectation", "lem-total-probability"),
+    claims={"level": sp.Eq(A, LEVEL), "bound": CANTELLI},
+    cases=lambda: moments(42),
 )
-def cantelli_bound() -> None:
-    r"""Let $m_k$ and $s_k^2$ be mean and variance of $k f(x)$ given $y = \hat y = k$, and
-    $a = \epsilon \lVert w \rVert_1$. Then
+def cantelli_bound(level: sp.Eq, bound: sp.Ge) -> None:
+    r"""Let $m_k$ and $s_k^2$ be mean and variance of $k f(x)$ given $y = \hat y = k$, and $<<level>>$. Then
 
-    $$r_\infty \ge \sum_{k :\, m_k > a} \pi_k t_k\, \frac{(m_k - a)^2}{s_k^2 + (m_k - a)^2} .$$
+    $$<<bound>> .$$
     """
-    gap, variance = sp.symbols("g v", positive=True)  # g = m - a
+    term = bound.rhs.body.subs({M_OF[K]: A + GAP, VARIANCE_OF[K]: VARIANCE})
+    assert term == PRIOR[K] * ACCURACY[K] * cantelli(GAP, VARIANCE)
+    gap, variance = GAP, VARIANCE
     shift = variance / gap
     z, r = sp.Symbol("Z", real=True), sp.Symbol("r", nonnegative=True)  # Z = X - m
     # 1[X <= a] <= q(X) := ((Z - shift) / (g + shift))^2, for on X <= a we may write Z = -g - r
@@ -138,9 +195,6 @@ def cantelli_bound() -> None:
     second = sp.expand(q).coeff(z, 2) * variance + sp.expand(q).coeff(z, 0)
     assert sp.simplify(second - mean_q) == 0
     assert sp.simplify(1 - mean_q - cantelli(gap, variance)) == 0
-    for law, model, eps in random_binary(seed=42):
-        for radius in (eps, eps / 20):
-            assert model.r_inf(law, radius) >= cantelli_total(law, model, radius)
 
 
 @statement(
@@ -150,44 +204,57 @@ def cantelli_bound() -> None:
     source="this book",
     status="proved",
     uses=("lem-expectation", "lem-total-probability"),
+    hypotheses={"box": sp.Eq(Pr(IN_BOX(X)), 1)},
+    claims={"level": sp.Eq(A, LEVEL), "bound": BOUNDED},
+    cases=lambda: images(43),
+    without={"box": outside_the_box},
 )
-def bounded_support() -> None:
-    r"""For $x \in [0, 1]^n$ let $M_k = \sum_i (k w_i)_+ + k b$, the largest value of $k f$ on the box. Then
+def bounded_support(level: sp.Eq, bound: sp.Ge) -> None:
+    r"""Let $<<box>>$, and let $M_k = \sum_i (k w_i)_+ + k b$, the largest value of $k f$ on the box. Then,
+    with $<<level>>$,
 
-    $$r_\infty \ge \sum_{k :\, m_k > a} \pi_k t_k\, \frac{m_k - a}{M_k - a},
-      \qquad a = \epsilon \lVert w \rVert_1 .$$
+    $$<<bound>> .$$
     """
-    level, gap = sp.symbols("a g", positive=True)  # M - a = g + slack, with M >= m > a
+    stated = bound.rhs.body.subs({M_OF[K]: A + GAP})
+    assert stated == PRIOR[K] * ACCURACY[K] * bounded(GAP, TOP_OF[K] - A)
+    least, gap = sp.symbols("a g", positive=True)  # M - a = g + slack, with M >= m > a
     r, slack, excess = sp.symbols("r slack e", nonnegative=True)
-    top = level + gap + slack
-    # X <= a + (M - a) 1[X > a]: below a trivially; above it because X <= M
-    assert (level - (level - r)).is_nonnegative
-    assert sp.expand(level + (top - level) - (top - excess)).is_nonnegative
+    top = least + gap + slack
+    highest = sp.Symbol("M", real=True)
+    above = A + (highest - A) * indicator(Z > A) >= Z  # X is at most a, or at most M
+    assert holds(above, {A: least, Z: least - r, highest: top})
+    assert holds(above, {A: least, Z: least + gap, highest: least + gap + excess})
     probability, mean = sp.symbols("P m", positive=True)
-    solved = sp.solve(sp.Eq(mean, level + (top - level) * probability), probability)[0]
-    assert sp.simplify(solved - bounded(mean - level, top - level)) == 0
+    solved = sp.solve(sp.Eq(mean, least + (top - least) * probability), probability)[0]
+    assert sp.simplify(solved - bounded(mean - least, top - least)) == 0
     x, rest, size = sp.symbols("x rest size", nonnegative=True)  # rest = 1 - x
     assert sp.expand(size - size * x).subs(x, 1 - rest).expand().is_nonnegative  # k w_i = size >= 0
     assert (0 - (-size) * x).is_nonnegative  # k w_i = -size <= 0
-    for law, model, eps in random_binary(seed=43):
-        low = min(c for a in law.atoms for c in a.x)
-        span = max(c for a in law.atoms for c in a.x) - low or Fraction(1)
-        images = FiniteLaw.of((a.mass, a.label, [(c - low) / span for c in a.x]) for a in law.atoms)
-        for radius in (eps / 10, eps / 100):
-            drop, total = radius * l1(model.w), Fraction(0)
-            for mass, m, given in class_terms(images, model):
-                k = given.labels[0]
-                largest = sum((max(k * w, Fraction(0)) for w in model.w), k * model.b)
-                assert all(model.margin(a.label, a.x) <= largest for a in given.atoms)
-                total += mass * bounded(m - drop, largest - drop) if m > drop else 0
-            assert model.r_inf(images, radius) >= total
 
 
-@statement("lem-cauchy-schwarz", kind="lemma", title="Cauchy-Schwarz", source="folklore", status="proved")
-def cauchy_schwarz() -> None:
-    r"""For all $u, v \in \mathbb{R}^n$ and every $n$,
-    $(u^T v)^2 \le \lVert u \rVert_2^2\, \lVert v \rVert_2^2$.
-    """
+U, V = sp.symbols("u v", real=True)
+
+
+def vectors() -> Iterator[Case]:
+    """Parallel, opposite and random vectors, and zero."""
+    rng = random.Random(45)
+    pairs = [([1, 2, 0], [-2, -4, 0]), ([1, 1], [3, 3]), ([0, 0], [1, 2])]
+    drawn = [tuple(random_vector(rng, 3) for _ in range(2)) for _ in range(10)]
+    for u, v in (*pairs, *drawn):
+        yield {U: array(map(Fraction, u)), V: array(map(Fraction, v))}
+
+
+@statement(
+    "lem-cauchy-schwarz",
+    kind="lemma",
+    title="Cauchy-Schwarz",
+    source="folklore",
+    status="proved",
+    claims={"bound": INNER(U, V) ** 2 <= L2(U) ** 2 * L2(V) ** 2},
+    cases=vectors,
+)
+def cauchy_schwarz(bound: sp.Le) -> None:
+    r"""For all $u, v \in \mathbb{R}^n$ and every $n$, $<<bound>>$."""
     n, i = sp.Symbol("n", integer=True, positive=True), sp.Symbol("i", integer=True)
     u, v = sp.IndexedBase("u", real=True), sp.IndexedBase("v", real=True)
     step = sp.Symbol("lambda", real=True)
@@ -202,7 +269,9 @@ def cauchy_schwarz() -> None:
     named = {uu: total(u[i] ** 2), uv: total(u[i] * v[i]), vv: total(v[i] ** 2)}
     assert sp.simplify(square.expand() - quadratic.subs(named)) == 0
     # at step = u.v / v.v the square, times v.v, is the difference of the two sides (v = 0 is trivial)
-    assert sp.simplify(quadratic.subs(step, uv / vv) * vv - (uu * vv - uv**2)) == 0
+    printed = (bound.rhs - bound.lhs).subs({L2(U): sp.sqrt(uu), L2(V): sp.sqrt(vv), INNER(U, V): uv})
+    assert sp.simplify(quadratic.subs(step, uv / vv) * vv - printed) == 0
+    assert isinstance(bound, sp.Le)
 
 
 @statement(
@@ -210,7 +279,7 @@ def cauchy_schwarz() -> None:
     kind="proposition",
     title="What a maximiser of $r_2$ satisfies",
     source="this book",
-    status="proved",
+    status="kernel proved, glue argued",
     uses=("lem-expectation", "lem-signed-margin", "prop-r2-identity", "lem-cauchy-schwarz"),
 )
 def r2_ascent() -> None:

@@ -7,6 +7,19 @@ from fractions import Fraction
 
 import sympy as sp
 
+from sparse_robust.proofs.formulas import (
+    OUTCOMES,
+    Case,
+    Every,
+    Mean,
+    Pr,
+    Total,
+    chain,
+    evaluate,
+    holds,
+    indicator,
+    sides,
+)
 from sparse_robust.proofs.foundations.norms import SIGN_BRANCHES
 from sparse_robust.proofs.linear.notation import (
     ACCURACY,
@@ -51,22 +64,10 @@ from sparse_robust.proofs.linear.populations import (
     tight_multiclass,
 )
 from sparse_robust.proofs.linear.theorem_3_1.paper import EVERY_FINITE, by_markov
-from sparse_robust.proofs.statement import (
-    OUTCOMES,
-    Case,
-    Every,
-    Mean,
-    Pr,
-    Total,
-    chain,
-    evaluate,
-    holds,
-    indicator,
-    sides,
-    statement,
-)
+from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.laws import FiniteLaw, Multiclass, dot, l1, sign, vector
 
+from .evaluation import class_terms
 from .paper import (
     BALANCED,
     FAIR,
@@ -74,7 +75,6 @@ from .paper import (
     POINTWISE,
     R2_HALF,
     average_lead,
-    class_terms,
     fair,
     from_average,
     least_of_means,
@@ -143,6 +143,7 @@ def weak_cost(k: sp.Expr = K) -> sp.Expr:
 
 def attacked_population(seed: int) -> Iterator[Case]:
     """Random and tight distributions at two radii, as they are and without the points that FGS corrects."""
+    yield two_classes_case((1, 0, [1]), (1, 1, [-1]), eps="0")
     for example in (WITHOUT_ONE, WITHOUT_TWO, *tight_multiclass(), *random_multiclass(seed, 12)):
         for eps in (example.eps, example.eps / 10):
             model = example.model
@@ -246,7 +247,7 @@ def attacked_points(seed: int) -> Iterator[Case]:
     kind="proposition",
     title="The $r_\\infty$ half of GZZC Theorem 3.2 under (I) and (II)",
     source="this book; paper, Theorem 3.2, equation (6), right",
-    status="proved",
+    status="kernel proved, glue argued",
     uses=(
         "def-metrics",
         "lem-expectation",
@@ -290,7 +291,8 @@ def rinf_two_assumptions(bound: sp.Le) -> None:
 
 
 def fair_population(seed: int) -> Iterator[Case]:
-    """The same, with equal priors and accuracies and no biases, at two radii."""
+    """The same, with equal priors and accuracies and no biases, at two radii and at 0."""
+    yield two_classes_case((1, 0, [1]), (1, 1, [-1]), eps="0")
     for example in (WITHOUT_ONE, WITHOUT_TWO, *tight_multiclass(), *random_multiclass(seed, 20)):
         for eps in (example.eps, example.eps / 10):
             model = Multiclass(example.model.rows)
@@ -313,7 +315,7 @@ def biased_case() -> Case:
     kind="theorem",
     title="GZZC Theorem 3.2: the sparsity and robustness of multi-class linear classifiers",
     source="paper, Theorem 3.2, equation (6)",
-    status="proved",
+    status="kernel proved, glue argued",
     uses=("cor-3-2-r2", "prop-rinf-two-assumptions"),
     hypotheses={
         "balanced": BALANCED,
@@ -364,6 +366,7 @@ def theorem_3_2(r_2: sp.Le, r_inf: sp.Le) -> None:
 
 def optimal_population(seed: int) -> Iterator[Case]:
     """Random and tight distributions at two radii, with the accuracy under the best attack and its area."""
+    yield {**two_classes_case((1, 0, [1]), (1, 1, [-1]), eps="0"), R_STAR: Fraction(1), AREA: Fraction(1)}
     for example in (WITHOUT_ONE, WITHOUT_TWO, *tight_multiclass(), *random_multiclass(seed, 12)):
         for eps in (example.eps, example.eps / 8):
             law, model = example.law, example.model
@@ -379,7 +382,7 @@ def optimal_population(seed: int) -> Iterator[Case]:
     kind="proposition",
     title="Under the optimal attack neither (I) nor (II) is needed",
     source="this book",
-    status="proved",
+    status="kernel proved, glue argued",
     uses=("lem-expectation", "lem-markov", "prop-distance-classes", "prop-pointwise-margin"),
     hypotheses={"radius": EPS > 0, "finite": FINITE},
     claims={"bounds": OPTIMAL, "area": sp.Eq(AREA, Mean(OWN_RADIUS))},

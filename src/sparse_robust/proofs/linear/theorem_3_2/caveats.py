@@ -10,7 +10,7 @@ import sympy as sp
 from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.laws import FiniteLaw, Multiclass, dot, vector
 
-from .paper import class_terms, expected_radius, printed, quotient
+from .evaluation import class_terms, expected_radius, printed, quotient
 
 CLASSES, HIDDEN = 10, 300
 SPARSITIES = (Fraction(9, 10), Fraction(19, 20), Fraction(99, 100))

@@ -9,7 +9,7 @@ from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.laws import FiniteLaw
 
 from .attack import assumption_one, corrected, survivors
-from .paper import class_terms, printed
+from .evaluation import class_terms, printed
 
 THIRD, SIXTH = Fraction(1, 3), Fraction(1, 6)
 
