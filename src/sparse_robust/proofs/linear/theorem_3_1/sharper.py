@@ -241,7 +241,7 @@ def vectors() -> Iterator[Case]:
     pairs = [([1, 2, 0], [-2, -4, 0]), ([1, 1], [3, 3]), ([0, 0], [1, 2])]
     drawn = [tuple(random_vector(rng, 3) for _ in range(2)) for _ in range(10)]
     for u, v in (*pairs, *drawn):
-        yield {U: array(map(Fraction, u)), V: array(map(Fraction, v))}
+        yield {U: array([Fraction(a) for a in u]), V: array([Fraction(b) for b in v])}
 
 
 @statement(
