@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import sympy as sp
 
@@ -238,10 +239,10 @@ U, V = sp.symbols("u v", real=True)
 def vectors() -> Iterator[Case]:
     """Parallel, opposite and random vectors, and zero."""
     rng = random.Random(45)
-    pairs = [([1, 2, 0], [-2, -4, 0]), ([1, 1], [3, 3]), ([0, 0], [1, 2])]
+    pairs: list[tuple[Any, ...]] = [([1, 2, 0], [-2, -4, 0]), ([1, 1], [3, 3]), ([0, 0], [1, 2])]
     drawn = [tuple(random_vector(rng, 3) for _ in range(2)) for _ in range(10)]
-    for u, v in (*pairs, *drawn):
-        yield {U: array([Fraction(a) for a in u]), V: array([Fraction(b) for b in v])}
+    for u, v in [*pairs, *drawn]:
+        yield {U: array(map(Fraction, u)), V: array(map(Fraction, v))}
 
 
 @statement(
