@@ -108,7 +108,8 @@ def test_a_wrong_ingredient_turns_the_claim_red(
     error = claims.run(label).error
     forget()
     assert error is not None
-    assert error.startswith("AssertionError")
+    # a derivation whose next step cannot be decided has not derived anything
+    assert error.startswith(("AssertionError", "ValueError: cannot decide whether"))
 
 
 def forget() -> None:

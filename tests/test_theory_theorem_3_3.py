@@ -244,7 +244,8 @@ def test_what_is_cited_is_never_fully_checked() -> None:
     assert not claims.fully_checked("prop-honest-interval")
     assert not claims.fully_checked("thm-a-plus")
     assert claims.fully_checked("def-cut-off")
-    assert claims.fully_checked("cex-equation-14")
+    assert not claims.fully_checked("cex-equation-14")  # as the glue of prop-percolation is argued
+    assert claims.fully_checked("cex-deactivation-not-monotone")
 
 
 def all_paths_with_signs(net: ReluNet) -> Array:
