@@ -94,6 +94,8 @@ CASES = [
     ("GatherElements", [floats(3, 4), np.array([[0, -1, 2, 1]])], {"axis": 0}),
     ("GatherND", [floats(3, 4, 2), np.array([[0, 1], [2, -1]])], {}),
     ("GatherND", [floats(2, 3, 4), np.array([[[1], [0]], [[2], [2]]])], {"batch_dims": 1}),
+    ("ScatterND", [floats(4, 3), np.array([[2], [0]]), floats(2, 3)], {}),
+    ("ScatterND", [floats(4, 3), np.array([[1, 2], [-1, 0]]), floats(2)], {}),
     ("Gelu", [floats(9)], {}),
     ("Gelu", [floats(9)], {"approximate": "tanh"}),
     ("Greater", [floats(4), floats(4)], {}),
@@ -226,6 +228,7 @@ def test_every_operator_has_a_case():
         ("MaxPool", [IMAGE], KERNEL | {"dilations": [2, 2], "auto_pad": b"SAME_LOWER"}),
         ("MaxPool", [floats(1, 1, 2, 2, 2, 2)], {"kernel_shape": [1, 1, 1, 1]}),
         ("Cast", [floats(3)], {"to": 8}),
+        ("ScatterND", [floats(2, 2), np.array([[0, 1], [0, 1]]), floats(2)], {"reduction": b"add"}),
     ],
 )
 def test_what_is_not_done_is_an_error(name, inputs, attributes):
