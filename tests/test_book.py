@@ -65,6 +65,10 @@ def test_outputs_are_clean(notebook: Notebook):
             assert output.get("name") != "stderr", f"{where} wrote to stderr: {output['text']}"
             if output["output_type"] == "error":
                 assert "raises-exception" in tags(cell), f"{where} stores an error"
+            glued = str(output.get("data", {}).get("application/papermill.record/text/plain", ""))
+            assert not glued.startswith("np."), (
+                f"{where} glues {glued}, which the page cannot format: float(...)"
+            )
             pictures = {"image/png", "image/jpeg"} & output.get("data", {}).keys()
             assert not pictures, f"{where} stores {pictures}: nbval skips them; draw SVG (figures.style())"
 
