@@ -17,7 +17,7 @@ from sparse_robust.attacks import (
     projected_gradient_descent,
 )
 from sparse_robust.attacks.adaptive_pgd import dlr_loss, intervals
-from sparse_robust.attacks.boundary import Course, pull_back
+from sparse_robust.attacks.boundary import BoundaryWalk, pull_back
 from sparse_robust.rng import stream
 from sparse_robust.theory.distance import distance
 from sparse_robust.theory.networks import ReluNet, float_net
@@ -151,11 +151,11 @@ def test_options_and_images_that_make_no_sense_are_refused() -> None:
 
 
 def test_a_course_goes_from_its_first_to_its_last_values() -> None:
-    course = Course(5, rates=(0.4, 0.1), aims=(0.01, 0.01))
-    assert course.at(0) == pytest.approx((0.4, 0.01))
-    assert course.at(2) == pytest.approx((0.2, 0.01))
-    assert course.at(4) == pytest.approx((0.1, 0.01))
-    assert Course(1, rates=(0.4, 0.1), aims=(0.01, 0.01)).at(0) == pytest.approx((0.4, 0.01))
+    walk = BoundaryWalk(5, rates=(0.4, 0.1), aims=(0.01, 0.01))
+    assert walk.at(0) == pytest.approx((0.4, 0.01))
+    assert walk.at(2) == pytest.approx((0.2, 0.01))
+    assert walk.at(4) == pytest.approx((0.1, 0.01))
+    assert BoundaryWalk(1, rates=(0.4, 0.1), aims=(0.01, 0.01)).at(0) == pytest.approx((0.4, 0.01))
 
 
 def test_a_point_is_pulled_back_to_where_its_segment_crosses() -> None:

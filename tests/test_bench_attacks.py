@@ -13,8 +13,8 @@ from sparse_robust.bench import peers as bench_peers
 from sparse_robust.bench.attacks import (
     OURS,
     TASKS,
-    Outcome,
-    Place,
+    AttackOutcome,
+    Case,
     Request,
     Trial,
     compare_attacks,
@@ -25,8 +25,8 @@ from sparse_robust.bench.attacks import (
 from sparse_robust.models import LeNet300100
 from sparse_robust.rng import stream
 
-PLACE = Place("peer==1", "abc", "cpu", 1, "2.0", "abc", False)
-OWN = Trial("net", "task", OURS, "1", 10, 2.0, 3.0, Outcome(1.0, 0.5, 0.6), PLACE)
+PLACE = Case("peer==1", "abc", "cpu", 1, "2.0", "abc", False)
+OWN = Trial("net", "task", OURS, "1", 10, 2.0, 3.0, AttackOutcome(1.0, 0.5, 0.6), PLACE)
 
 
 def module() -> nn.Linear:
@@ -49,7 +49,7 @@ def test_only_correctly_classified_images_count_and_failures_are_infinitely_far(
 
 
 def test_a_peer_that_wins_stands_first_and_ratios_are_taken_within_a_turn() -> None:
-    peer = replace(OWN, program="peer", cpu=1.0, outcome=Outcome(1.0, 0.4, 0.5))
+    peer = replace(OWN, program="peer", cpu=1.0, outcome=AttackOutcome(1.0, 0.4, 0.5))
     turns = [OWN, peer, replace(OWN, turn="2", cpu=6.0), replace(peer, turn="2", cpu=1.5)]
     slow = replace(OWN, task="another", cpu=4.0)
     table = compare_attacks(pd.DataFrame([trial.row() for trial in [*turns, slow]]))
@@ -62,7 +62,7 @@ def test_a_peer_that_wins_stands_first_and_ratios_are_taken_within_a_turn() -> N
 
 
 def test_rows_are_flat_and_added_to_what_was_kept(tmp_path: Path) -> None:
-    rows = pd.DataFrame([OWN.row(), replace(OWN, outcome=Outcome(None, 1.0, 1.0, 0.1)).row()])
+    rows = pd.DataFrame([OWN.row(), replace(OWN, outcome=AttackOutcome(None, 1.0, 1.0, 0.1)).row()])
     path = tmp_path / "attacks" / "rows.jsonl"
     keep_trials(path, rows)
     keep_trials(path, rows)

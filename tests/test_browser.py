@@ -22,6 +22,7 @@ SITE = ROOT / "_build" / "html"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SIZES = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+WIDTH = "() => document.documentElement.scrollWidth"
 MATH_IS_SET = "() => !window.MathJax || (MathJax.startup && MathJax.startup.promise.then(() => true))"
 
 if not (SITE / "index.html").is_file():
@@ -95,16 +96,10 @@ every = pytest.mark.parametrize("name", PAGES)
 
 
 @every
-@pytest.mark.parametrize("size", SIZES)
-def test_a_page_is_quiet_and_no_wider_than_the_window(visit, name: str, size: str) -> None:
-    page = visit(name, size=size, scheme="dark" if size == "phone" else "light")
-    width = page.evaluate("() => document.documentElement.scrollWidth")
-    assert width <= SIZES[size]["width"], f"{width} px wide"
-
-
-@every
-def test_no_tex_is_left_in_words(visit, name: str) -> None:
+def test_a_page_on_a_desk(visit, name: str) -> None:
+    """In light: quiet, no wider than the window, no TeX left in words, and nobody shut out."""
     page = visit(name)
+    assert page.evaluate(WIDTH) <= SIZES["desk"]["width"]
     words = page.evaluate(
         """() => {
           const shown = document.querySelector('article').cloneNode(true);
@@ -116,26 +111,28 @@ def test_no_tex_is_left_in_words(visit, name: str) -> None:
           return shown.textContent + ' ' + nav.join(' ') + ' ' + document.title;
         }"""
     )
-    left = re.findall(r".{0,30}(?:\\\(|\\\)|\$[^$\n]{1,40}\$|\\[a-zA-Z]{2,}).{0,20}", words)
-    assert left == []
+    assert re.findall(r".{0,30}(?:\\\(|\\\)|\$[^$\n]{1,40}\$|\\[a-zA-Z]{2,}).{0,20}", words) == []
+    assert grave(page) == []
 
 
 @every
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nobody_is_shut_out(visit, name: str, scheme: str) -> None:
-    """axe-core has nothing serious or critical to say; in the dark, where only colours differ, of colours."""
-    page = visit(name, scheme=scheme)
+def test_a_page_in_a_hand_and_in_the_dark(visit, name: str) -> None:
+    """Quiet, no wider than the window, and every word stands out from its ground."""
+    page = visit(name, size="phone", scheme="dark")
+    assert page.evaluate(WIDTH) <= SIZES["phone"]["width"]
+    assert grave(page, runOnly=["color-contrast"]) == []
+
+
+def grave(page: Page, **options: object) -> list[str]:
+    """What axe-core calls serious or critical."""
     page.evaluate("() => document.getAnimations().forEach(a => a.finish())")
-    rules = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}
-    options = {"resultTypes": ["violations"], "preload": False, **rules}
-    said = Axe().run(page, options=options).response["violations"]
-    grave = [
+    said = Axe().run(page, options={"resultTypes": ["violations"], "preload": False, **options}).response
+    return [
         f"{v['id']}: {node['target']}: {node['failureSummary'].splitlines()[-1].strip()[:160]}"
-        for v in said
+        for v in said["violations"]
         if v["impact"] in ("serious", "critical")
         for node in v["nodes"][:3]
     ]
-    assert grave == []
 
 
 def test_theorem_3_1_is_what_a_search_for_it_finds_first(visit) -> None:

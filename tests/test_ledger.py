@@ -227,7 +227,7 @@ def test_summary_averages_over_seeds():
 def test_nothing_stored_is_not_run(tmp_path):
     store = Store(tmp_path / "results", tmp_path / "cache")
     assert {f.verdict for f in ledger.findings("published", store).values()} == {"not run"}
-    assert "not run" in ledger.table("laptop", store)
+    assert "not run" in ledger.as_text("laptop", store)
 
 
 def test_half_a_run_is_not_run_and_says_how_much_is_there(tmp_path):
@@ -263,7 +263,7 @@ def test_rows_of_laptop_scale_are_published_as_such_until_there_are_finished_one
     assert counts["reproduced"] == 0
     assert counts["reproduced at laptop scale"] > 0
     assert sum(counts.values()) == len(ledger.CLAIMS)
-    assert "(reproduced at laptop scale)" in ledger.table("published", store)
+    assert "(reproduced at laptop scale)" in ledger.as_text("published", store)
 
     large = rows(as_in_the_paper)
     store.add_rows("linear-binary", "paper", large[:-1])
@@ -301,7 +301,7 @@ def test_rows_of_another_spec_or_a_smaller_data_set_do_not_count(tmp_path):
 def test_the_table_has_four_columns_of_numbers(tmp_path):
     store = Store(tmp_path / "results", tmp_path / "cache")
     store.add_rows("linear-binary", "paper", rows(as_in_the_paper))
-    text = ledger.table("laptop", store)
+    text = ledger.as_text("laptop", store)
     for word in ("paper      2.0103 ± 0.0022", "published  2.0103", "yours", "reproduced", "because"):
         assert word in text
 
@@ -327,7 +327,7 @@ def test_numbers_are_printed_as_the_paper_prints_them(number: PaperNumber, text:
 
 def test_an_unknown_profile_lists_the_known_ones():
     with pytest.raises(ValueError, match="laptop"):
-        ledger.table("desktop")
+        ledger.as_text("desktop")
 
 
 def test_rounds_with_failed_attacks_are_left_out_of_the_comparison():

@@ -345,6 +345,16 @@ def test_controls_with_other_seeds_and_attacks_than_the_experiment_are_paired_an
         rows[rows.selection == "magnitude"], rows[rows.selection != "magnitude"], panels("FGS", "DeepFool")
     )
     assert list(drawn.label.unique()) == ["magnitude pruning", *controls.WAYS.values()]
+    # a control has lost no weight, or as many, and is drawn above the pruned networks of its round
+    dense = rows.assign(sparsity=rows.sparsity.where(rows.selection != "none", 0.0))
+    drawn = controls.curves_beside(
+        dense[dense.selection == "magnitude"],
+        dense[dense.selection != "magnitude"],
+        panels("FGS", "DeepFool"),
+    )
+    places = [drawn[drawn.label == way].sparsity.round(9).unique() for way in drawn.label.unique()]
+    assert all(np.allclose(place, places[0]) for place in places)
+    assert len(places[0]) == rows["round"].nunique()
 
 
 def test_the_first_result_is_said_with_the_seeds_and_the_round_that_are_compared() -> None:

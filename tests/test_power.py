@@ -94,7 +94,7 @@ def test_the_noise_of_a_path_beside_its_controls_is_of_the_seeds_that_all_have()
 def test_the_table_leaves_out_what_has_no_rows_or_one_seed() -> None:
     some = rows(1e-3)
     tables = {"surgery": some, "lenet-5": some[some.seed == 0], "linear-binary": some.iloc[:0]}
-    table = power.table(tables, draws=2)
+    table = power.of_rules(tables, draws=2)
     assert list(table.experiment) == ["surgery"]
     assert table.power.item() == 1
 

@@ -72,7 +72,7 @@ def test_the_closure_is_what_can_be_reached(label: str):
 
 def test_layers_are_longest_chains():
     whole = reference()
-    for number, names in enumerate(graph.layers(graph.closure())):
+    for number, names in enumerate(graph.levels(graph.closure())):
         for name in names:
             below = whole.subgraph({name} | nx.descendants(whole, name))
             assert nx.dag_longest_path_length(below) == number
@@ -85,7 +85,7 @@ def test_layers_are_longest_chains():
 def test_a_circle_or_a_dangling_use_is_named(uses: str, message: str):
     altered = dataclasses.replace(REGISTRY["lem-young"], uses=(uses,))
     with pytest.raises(ValueError, match=message):
-        graph.layers([altered, REGISTRY["lem-hoelder"]])
+        graph.levels([altered, REGISTRY["lem-hoelder"]])
 
 
 def dots(figure) -> int:

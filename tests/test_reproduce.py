@@ -161,7 +161,7 @@ def test_one_failed_chapter_does_not_stop_the_others(tmp_path: Path, monkeypatch
     monkeypatch.setattr(reproduce, "CATALOGUE", {"linear-training": find("linear-training")})
     monkeypatch.setattr(reproduce, "execute", execute)
     monkeypatch.setattr(reproduce, "build", lambda root, staged: True)
-    monkeypatch.setattr("sparse_robust.studies.ledger.table", lambda profile: f"table for {profile}")
+    monkeypatch.setattr("sparse_robust.studies.ledger.as_text", lambda profile: f"table for {profile}")
     assert main(["reproduce", "--profile", "smoke"]) == 1
     captured = capsys.readouterr()
     assert tried == [("intro", "smoke", "cpu"), ("second", "smoke", "cpu")]
@@ -187,7 +187,7 @@ def test_an_experiment_whose_models_are_missing_is_left_out_and_said(tmp_path: P
     monkeypatch.setattr(reproduce, "run_side_by_side", run)
     monkeypatch.setattr(reproduce, "execute", lambda *args, **kwargs: None)
     monkeypatch.setattr(reproduce, "build", lambda root, staged: True)
-    monkeypatch.setattr("sparse_robust.studies.ledger.table", lambda profile: "")
+    monkeypatch.setattr("sparse_robust.studies.ledger.as_text", lambda profile: "")
     assert main(["reproduce", "--profile", "smoke"]) == 0
     printed = capsys.readouterr().out
     assert "left out, needs the published models. dns/over-pruning is not there" in printed
@@ -207,7 +207,7 @@ def test_what_needs_another_profile_or_data_is_left_out_and_said(tmp_path: Path,
     monkeypatch.setattr(reproduce, "run_side_by_side", run)
     monkeypatch.setattr(reproduce, "execute", lambda *args, **kwargs: None)
     monkeypatch.setattr(reproduce, "build", lambda root, staged: True)
-    monkeypatch.setattr("sparse_robust.studies.ledger.table", lambda profile: "")
+    monkeypatch.setattr("sparse_robust.studies.ledger.as_text", lambda profile: "")
     assert main(["reproduce", "--profile", "laptop"]) == 0
     printed = capsys.readouterr().out
     assert "Figure 2 (e-f): the VGG-like net on CIFAR-10: left out, needs PROFILE=paper" in printed

@@ -10,7 +10,7 @@ from made_rows import made_rows
 from sparse_robust.studies.catalogue import find
 from sparse_robust.studies.surgery.tables import (
     PANELS,
-    Comparison,
+    DepthComparison,
     at_equal_sparsities,
     at_equal_sparsity,
     beside,
@@ -45,10 +45,10 @@ def straight(sparsity: float, seed: int) -> float:
     return 0.9 + 0.01 * float(np.log1p(-sparsity)) + 0.001 * seed
 
 
-def made(ahead: float = 0.002, sparsities: list[float] = OPERATED) -> Comparison:
+def made(ahead: float = 0.002, sparsities: list[float] = OPERATED) -> DepthComparison:
     """Surgery that is ``ahead`` of progressive pruning at every sparsity but that of dense."""
     operated = rows(sparsities, lambda s, seed: straight(s, seed) + ahead * (s > 0))
-    return Comparison("surgery", "laptop", SPEC, operated, rows(PROGRESSIVE, straight), 0.98)
+    return DepthComparison("surgery", "laptop", SPEC, operated, rows(PROGRESSIVE, straight), 0.98)
 
 
 @pytest.mark.parametrize("round_", [0, 1, 2, 3])
@@ -89,7 +89,7 @@ def test_progressive_pruning_is_drawn_as_far_as_surgery_goes():
 
 def test_what_has_not_been_run_is_said_and_not_drawn():
     study = made()
-    study = Comparison("surgery", "paper", SPEC, study.operated.iloc[:0], study.pruned, 0.98)
+    study = DepthComparison("surgery", "paper", SPEC, study.operated.iloc[:0], study.pruned, 0.98)
     assert str(study) == "surgery: not run"
     assert at_equal_sparsities(study).empty
     assert reach(study).empty
@@ -106,7 +106,7 @@ def test_where_rows_come_from_is_said_of_both():
 )
 def test_the_sparsity_reached_depends_on_the_accuracy_lost(loss: float, reached: list[bool]):
     operated = rows(OPERATED, lambda s, seed: 0.98 - loss * (s > 0.98))
-    table = reach(Comparison("surgery", "laptop", SPEC, operated, rows(PROGRESSIVE, straight), 0.98))
+    table = reach(DepthComparison("surgery", "laptop", SPEC, operated, rows(PROGRESSIVE, straight), 0.98))
     assert list(table.within) == [0.003, 0.01]
     assert list(table.reached) == reached
     np.testing.assert_allclose(table.sparsity, [0.985 if success else 0.95 for success in reached])
@@ -130,6 +130,6 @@ def test_strengths_stand_beside_the_zeros_that_they_lead_to():
         lambda *key: key[0] * int(key[2][-1]) / 10,
         lambda attack: 9,
     )
-    (line,) = strengths(Comparison("surgery-lenet-5", "smoke", spec, operated, operated, 0.9)).to_numpy()
+    (line,) = strengths(DepthComparison("surgery-lenet-5", "smoke", spec, operated, operated, 0.9)).to_numpy()
     assert list(line[1::2]) == list(spec.surgery.surgeries[0].strengths)
     assert list(line[2::2]) == [0.1, 0.2, 0.3, 0.4]

@@ -221,7 +221,7 @@ def test_scores_beside_exact_distances(above: Any, below: Any, expected: str) ->
 
 
 def test_scores_are_counted() -> None:
-    counted = tables.clever(scored({"l_2": 0.05, "l_inf": 0}, {"l_2": 0.9, "l_inf": 1}))
+    counted = tables.clever_counts(scored({"l_2": 0.05, "l_inf": 0}, {"l_2": 0.9, "l_inf": 1}))
     assert len(counted) == 2 * len(SPARSITIES)
     assert counted.iloc[0].tolist() == [r"$\ell_2$", 0, 40, 2, 36, 2]
     assert counted.iloc[-1].tolist() == [r"$\ell_\infty$", 4, 40, 0, 40, 0]

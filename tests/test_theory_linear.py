@@ -425,7 +425,7 @@ def test_bad_input_gets_advice() -> None:
 
 
 def test_the_table_has_every_statement_once() -> None:
-    assert list(ledger.table().label) == list(claims.registry())
+    assert list(ledger.statements().label) == list(claims.registry())
 
 
 def test_check_all_reports_progress_and_failures(monkeypatch: pytest.MonkeyPatch) -> None:

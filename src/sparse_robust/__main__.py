@@ -172,12 +172,12 @@ def run(options: argparse.Namespace) -> int:
         case "check":
             return check_command.run(options)
         case "claims":
-            print(ledger.table(options.profile))
+            print(ledger.as_text(options.profile))
         case "proofs" if options.graph is not None:
             print(proof_graph.to_dot(options.graph or None))
         case "proofs":
             outcomes = proof_ledger.check_all()
-            table = proof_ledger.table(outcomes=outcomes).drop(columns=["uses", "source"])
+            table = proof_ledger.statements(outcomes=outcomes).drop(columns=["uses", "source"])
             print(table.to_string(index=False, justify="left"), proof_ledger.summary(), sep="\n\n")
             return int(any(outcome.error for outcome in outcomes))
         case "reproduce":

@@ -18,7 +18,7 @@ past the place where a straight line would cross."""
 
 
 @dataclass(frozen=True)
-class Course:
+class BoundaryWalk:
     """How a walk along the boundary goes; the values change geometrically from the first to the last step.
 
     Attributes:
@@ -44,7 +44,7 @@ class Course:
 
 
 def approach(
-    logits_fn: LogitsFn, x: Tensor, y: Tensor, z: Tensor, *, courses: Sequence[Course], box: Box
+    logits_fn: LogitsFn, x: Tensor, y: Tensor, z: Tensor, *, walks: Sequence[BoundaryWalk], box: Box
 ) -> Tensor:
     """Misclassified points no farther from ``x`` than ``z``, all [R, N, *D].
 
@@ -55,7 +55,7 @@ def approach(
         x: the inputs.
         y: [R, N].
         z: points in the box.
-        courses: of walks along the boundary, one after another.
+        walks: of walks along the boundary, one after another.
         box: that the points stay in.
     """
     with torch.no_grad():
@@ -64,9 +64,9 @@ def approach(
         return z
     active = Active(moved)
     start, label, point = active.take(x), active.take(y), active.take(z)
-    for course in courses:
-        begin = start if course.from_input else point
-        slid = slide(logits_fn, start, label, begin, course=course, box=box)
+    for walk in walks:
+        begin = start if walk.from_input else point
+        slid = slide(logits_fn, start, label, begin, walk=walk, box=box)
         nearer = norms(slid - start, label) < norms(point - start, label)
         point = torch.where(spread(nearer, point), slid, point)
     pulled = z.clone()
@@ -76,7 +76,9 @@ def approach(
     return torch.where(spread(flipped & moved, z), pulled, z)
 
 
-def slide(logits_fn: LogitsFn, x: Tensor, y: Tensor, start: Tensor, *, course: Course, box: Box) -> Tensor:
+def slide(
+    logits_fn: LogitsFn, x: Tensor, y: Tensor, start: Tensor, *, walk: BoundaryWalk, box: Box
+) -> Tensor:
     """The misclassified point nearest to ``x`` on a walk that begins at ``start``, infinite if there is none.
 
     Each step linearises the boundary where it is and goes part of the way to the point of the linearised
@@ -85,10 +87,10 @@ def slide(logits_fn: LogitsFn, x: Tensor, y: Tensor, start: Tensor, *, course: C
     at = start
     nearest = torch.full_like(x, torch.inf)
     length = norms(nearest, y)
-    for step in range(course.steps):
+    for step in range(walk.steps):
         lead, gradient = lead_and_gradient(logits_fn, at, y)
         nearest, length = _nearer(lead, at, x, y, nearest, length)
-        rate, aim = course.at(step)
+        rate, aim = walk.at(step)
         gap = (gradient * (at - x)).flatten(2).sum(-1) - lead  # by which y leads at x, as linearised
         gap = (gap + aim * gap.abs()).clamp_min(torch.finfo(gap.dtype).tiny)
         target = x + cross(x.flatten(2), gradient.flatten(2), gap, box).view_as(x)

@@ -5,14 +5,14 @@ from torch import Tensor
 
 from sparse_robust.types import Box, LogitsFn
 
-from .boundary import Course, approach
+from .boundary import BoundaryWalk, approach
 from .contract import Active, AttackResult, as_replicas, clip, spread, validate
 from .linear_model import nearest_crossing
 
 CLASSES = 3
 """In a box, how many of the leading other classes each linearisation tries."""
 
-POLISH = Course(6, rates=(0.3, 0.1), aims=(0.05, 0.01))
+POLISH = BoundaryWalk(6, rates=(0.3, 0.1), aims=(0.05, 0.01))
 """In a box, the walk along the boundary that follows the last linearisation."""
 
 
@@ -98,6 +98,6 @@ def deepfool(
 
     def search(logits_fn: LogitsFn, x: Tensor, y: Tensor) -> Tensor:
         reached = leave_class(logits_fn, x, y, steps=steps, overshoot=overshoot, box=box, classes=classes)
-        return reached if box is None else approach(logits_fn, x, y, reached, courses=[POLISH], box=box)
+        return reached if box is None else approach(logits_fn, x, y, reached, walks=[POLISH], box=box)
 
     return as_replicas(search, logits_fn, x, y)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sparse_robust.types import Box, LogitsFn
 
-from .boundary import Course, approach, pull_back
+from .boundary import BoundaryWalk, approach, pull_back
 from .contract import AttackResult, conclude, one_replica, spread, validate
 from .deepfool import leave_class
 
@@ -90,20 +90,20 @@ def minimal_l2(
     if not crossed.all():
         others = x if images is None else images.expand(len(x), *images.shape)
         z = torch.where(spread(crossed, z), z, towards_image(logits_fn, x, y, others))
-    z = approach(logits_fn, x, y, z, courses=courses(steps), box=box)
+    z = approach(logits_fn, x, y, z, walks=walks(steps), box=box)
     result = conclude(logits_fn, x, y, z)
     way = torch.full(y.shape, Way.IMAGE, dtype=torch.uint8, device=y.device)
     way[crossed], way[given], way[~result.flipped] = Way.GRADIENT, Way.GIVEN, Way.FAILED
     return MinimalResult(result.x_adv, result.flipped, result.radius, way)
 
 
-def courses(steps: int) -> list[Course]:
+def walks(steps: int) -> list[BoundaryWalk]:
     """Of the three walks: from where DeepFool ends, from the input, and from the nearer of their ends."""
     third = steps // 3
     return [
-        Course(third, rates=(0.3, 0.1), aims=(0.05, 0.01)),
-        Course(third, rates=(1.0, 0.2), aims=(0.05, 0.01), from_input=True),
-        Course(steps - 2 * third, rates=(0.2, 0.03), aims=(0.03, 0.003)),
+        BoundaryWalk(third, rates=(0.3, 0.1), aims=(0.05, 0.01)),
+        BoundaryWalk(third, rates=(1.0, 0.2), aims=(0.05, 0.01), from_input=True),
+        BoundaryWalk(steps - 2 * third, rates=(0.2, 0.03), aims=(0.03, 0.003)),
     ]
 
 

@@ -78,7 +78,7 @@ Ours = Callable[[LogitsFn, Tensor, Tensor], attacks.AttackResult]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class AttackOutcome:
     """What came out.
 
     Attributes:
@@ -95,7 +95,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Place:
+class Case:
     """Where and by what it was computed.
 
     Attributes:
@@ -140,8 +140,8 @@ class Trial:
     n: int
     cpu: float
     wall: float
-    outcome: Outcome
-    place: Place
+    outcome: AttackOutcome
+    place: Case
 
     def row(self) -> dict[str, object]:
         """All of it, flat."""
@@ -178,13 +178,13 @@ def contenders(model: Any, task: str) -> Mapping[str, Attack]:
 
     if task == CLEVER:
         return {
-            OURS: lambda _, x, y: clever(model, x, y, SHORT, seed=0),
+            OURS: lambda _, x, y: our_clever(model, x, y, SHORT, seed=0),
             "toolbox": art_clever(*SHORT, CLEVER_RADIUS),
         }
     return {**{program: lone(attack) for program, attack in ours()[task].items()}, **peers(EPS)[task]}
 
 
-def clever(model: Any, x: Tensor, y: Tensor, effort: tuple[int, int], *, seed: int) -> Tensor:
+def our_clever(model: Any, x: Tensor, y: Tensor, effort: tuple[int, int], *, seed: int) -> Tensor:
     """This book's scores in l_2, [N], from so many batches of so many samples."""
     batches, samples = effort
     scores = metrics.clever(
@@ -216,20 +216,20 @@ def timed(attack: Attack, module: nn.Module, x: Tensor, y: Tensor, batch: int) -
     return points, time.process_time() - cpu, time.perf_counter() - wall
 
 
-def judge(module: nn.Module, x: Tensor, y: Tensor, points: Tensor) -> Outcome:
+def judge(module: nn.Module, x: Tensor, y: Tensor, points: Tensor) -> AttackOutcome:
     """What points [N, D] are worth, by the module's own verdict."""
     with torch.no_grad():
         correct, flipped = module(x).argmax(1) == y, module(points).argmax(1) != y
     distance = (points - x).norm(dim=1).masked_fill(~flipped, torch.inf)[correct]
     success = float(distance.isfinite().double().mean())
-    return Outcome(success, float(distance.median()), float(distance.mean()))
+    return AttackOutcome(success, float(distance.median()), float(distance.mean()))
 
 
 def measure(request: Request) -> Iterator[Trial]:
     """Every contender, turn by turn; in the peers' environment."""
     dataset = load_mnist(request.root)
     x, y = pixels(dataset.test).flatten(1), dataset.test.labels
-    place = Place(
+    place = Case(
         " ".join(PINS),
         dataset.fingerprint,
         device_name(torch.device("cpu")),
@@ -242,7 +242,7 @@ def measure(request: Request) -> Iterator[Trial]:
         batch, reference = NETWORKS[net].chunk, torch.empty(0)
         if CLEVER in request.tasks:
             n = request.scored
-            reference = clever(model, x[:n], y[:n], LONG, seed=1)
+            reference = our_clever(model, x[:n], y[:n], LONG, seed=1)
         chosen = {task: contenders(model, task) for task in request.tasks}
         for task, programs in chosen.items():
             if task != CLEVER:  # whose short runs are long enough
@@ -255,7 +255,9 @@ def measure(request: Request) -> Iterator[Trial]:
                     result, cpu, wall = timed(attack, module, x[:n], y[:n], batch)
                     if task == CLEVER:
                         error = (result / reference - 1)[reference > 0].abs().mean()
-                        outcome = Outcome(None, float(result.median()), float(result.mean()), float(error))
+                        outcome = AttackOutcome(
+                            None, float(result.median()), float(result.mean()), float(error)
+                        )
                     else:
                         outcome = judge(module, x[:n], y[:n], result)
                     per = 1000 / n

@@ -135,7 +135,7 @@ def count(masks: Masks) -> int:
     return len(next(iter(masks.values())))
 
 
-def layers(module: nn.Module) -> list[nn.Module]:
+def _layers(module: nn.Module) -> list[nn.Module]:
     """The layers that have weights, in order."""
     return [layer for layer in module.children() if hasattr(layer, "weight")]
 
@@ -163,7 +163,7 @@ def loader_loop(
     finished = []
     for r in range(count(masks)):
         module = plain(model, r)
-        for layer, mask in zip(layers(module), masks.values(), strict=True):
+        for layer, mask in zip(_layers(module), masks.values(), strict=True):
             prune.custom_from_mask(layer, "weight", mask[r])
         sgd = descent(module, fused=False)
         chosen = [index.tolist() for index in order(r, x, steps)]
@@ -171,7 +171,7 @@ def loader_loop(
             sgd.zero_grad()
             functional.cross_entropy(module(inputs), classes).backward()
             sgd.step()
-        for layer in layers(module):
+        for layer in _layers(module):
             prune.remove(layer, "weight")
         finished.append(module)
     return finished

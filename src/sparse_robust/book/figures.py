@@ -233,7 +233,7 @@ def proof_graph(label: str) -> Figure:
         KeyError: if there is no such statement.
     """
     statements = graph.closure(label)
-    levels = graph.layers(statements)
+    levels = graph.levels(statements)
     places = {name: (depth, 0) for depth, level in enumerate(levels) for name in level}
     places = {name: (depth, row) for row, (name, (depth, _)) in enumerate(places.items())}
     figure, axis = plt.subplots(figsize=(7.0, 0.7 + 0.22 * len(places)))
@@ -250,7 +250,7 @@ def proof_graph(label: str) -> Figure:
 def proof_overview() -> Figure:
     """All statements: a row for each module of proofs in the order of the book, a column for the depth."""
     statements = graph.closure()
-    depth = {name: level for level, names in enumerate(graph.layers(statements)) for name in names}
+    depth = {name: level for level, names in enumerate(graph.levels(statements)) for name in names}
     modules = list(dict.fromkeys(_module(c) for c in statements))
     figure, axis = plt.subplots(figsize=(7.0, 0.8 + 0.3 * len(modules)))
     places: dict[str, tuple[float, float]] = {}

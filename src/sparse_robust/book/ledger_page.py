@@ -13,7 +13,7 @@ from sparse_robust.studies.rules import Verdict
 
 
 @dataclass(frozen=True)
-class Part:
+class PaperPart:
     """A part of the paper that is judged, and the chapter that reruns it.
 
     Attributes:
@@ -27,22 +27,22 @@ class Part:
     experiments: tuple[str, ...]
 
 
-PARTS: tuple[Part, ...] = (
-    Part("Figure 1: linear models", "linear/figure-1", ("linear-binary", "linear-multiclass")),
-    Part("Figures 2 and 3: LeNet-300-100", "experiments/lenet-300-100", ("lenet-300-100",)),
-    Part("Figures 2 and 3: LeNet-5", "experiments/lenet-5", ("lenet-5",)),
-    Part("Figure 2: VGG-like net", "experiments/vgg", ("vgg",)),
-    Part("Figure 2: ResNet-32", "experiments/resnet-32", ("resnet-32",)),
-    Part(
+PARTS: tuple[PaperPart, ...] = (
+    PaperPart("Figure 1: linear models", "linear/figure-1", ("linear-binary", "linear-multiclass")),
+    PaperPart("Figures 2 and 3: LeNet-300-100", "experiments/lenet-300-100", ("lenet-300-100",)),
+    PaperPart("Figures 2 and 3: LeNet-5", "experiments/lenet-5", ("lenet-5",)),
+    PaperPart("Figure 2: VGG-like net", "experiments/vgg", ("vgg",)),
+    PaperPart("Figure 2: ResNet-32", "experiments/resnet-32", ("resnet-32",)),
+    PaperPart(
         "Table 1: activation sparsity",
         "experiments/activation-sparsity",
         ("activation-sparsity", "activation-sparsity-lenet-5"),
     ),
-    Part("Table 2: over-pruning", "experiments/over-pruning", ("over-pruning",)),
-    Part("Table 3: CLEVER", "experiments/clever", ("clever",)),
-    Part("Section 4.3: our own surgery", "experiments/surgery", ("surgery", "surgery-lenet-5")),
-    Part("Beyond the paper: stronger attacks", "beyond/stronger-attacks", ("strong-attacks",)),
-    Part(
+    PaperPart("Table 2: over-pruning", "experiments/over-pruning", ("over-pruning",)),
+    PaperPart("Table 3: CLEVER", "experiments/clever", ("clever",)),
+    PaperPart("Section 4.3: our own surgery", "experiments/surgery", ("surgery", "surgery-lenet-5")),
+    PaperPart("Beyond the paper: stronger attacks", "beyond/stronger-attacks", ("strong-attacks",)),
+    PaperPart(
         "Beyond the paper: certificates",
         "beyond/certificates-against-attacks",
         ("verification", "certificates"),
@@ -100,7 +100,7 @@ def verdict_strip(profile: str) -> HTML:
     return HTML(f'<ul class="verdict-strip">{"".join(lines)}</ul><p class="verdict-key">{key}</p>')
 
 
-def _by_part(entries: Sequence[dict[str, str]]) -> list[tuple[Part, list[dict[str, str]]]]:
+def _by_part(entries: Sequence[dict[str, str]]) -> list[tuple[PaperPart, list[dict[str, str]]]]:
     """The parts that have claims, with their claims."""
     experiments = {claim.name: claim.experiment for claim in ledger.CLAIMS}
     grouped = [(p, [e for e in entries if experiments[e["name"]] in p.experiments]) for p in PARTS]

@@ -30,7 +30,7 @@ SEED = 0
 
 
 @dataclass(frozen=True)
-class Layer:
+class QuantisedLayer:
     """An affine map as the browser reads it.
 
     Attributes:
@@ -84,7 +84,9 @@ def write(store: Store, root: Path | str | None = None, folder: Path = FOLDER) -
         state, _ = store.load_checkpoint(path, like)
         layers = [quantised(state[f"{part}.weight"], state[f"{part}.bias"][0]) for part in LAYERS]
         exact = [
-            Layer(state[f"{part}.weight"].numpy(), np.ones(1, "f4"), state[f"{part}.bias"][0].numpy())
+            QuantisedLayer(
+                state[f"{part}.weight"].numpy(), np.ones(1, "f4"), state[f"{part}.bias"][0].numpy()
+            )
             for part in LAYERS
         ]
         places, packed = _pack(layers, len(blob))
@@ -124,11 +126,11 @@ def rounds() -> dict[str, int]:
     }
 
 
-def quantised(weight: Tensor, bias: Tensor) -> Layer:
+def quantised(weight: Tensor, bias: Tensor) -> QuantisedLayer:
     """Weights [O, I] rounded to 255 levels a row, symmetric about zero; biases [O] as they are."""
     largest = weight.abs().amax(1)
     scales = torch.where(largest > 0, largest / 127, 1.0)
-    return Layer(
+    return QuantisedLayer(
         (weight / scales[:, None]).round().to(torch.int8).numpy(),
         scales.float().numpy(),
         bias.float().numpy(),
@@ -140,7 +142,7 @@ def accuracy(network: LogitsFn, test: Split) -> float:
     return float((network(pixels(test)).argmax(-1) == test.labels).double().mean())
 
 
-def _logits(layers: Sequence[Layer]) -> LogitsFn:
+def _logits(layers: Sequence[QuantisedLayer]) -> LogitsFn:
     """The network [N, 28, 28] -> [N, 10], or [R, N, 28, 28] -> [R, N, 10], in the precision of its input."""
     exact = [
         (
@@ -160,7 +162,7 @@ def _logits(layers: Sequence[Layer]) -> LogitsFn:
     return logits
 
 
-def _pack(layers: list[Layer], start: int) -> tuple[list[dict[str, Any]], bytes]:
+def _pack(layers: list[QuantisedLayer], start: int) -> tuple[list[dict[str, Any]], bytes]:
     """Every array at an offset that is a multiple of four, as typed arrays in a browser need it."""
     places, blob = [], b""
     for layer in layers:
@@ -173,12 +175,12 @@ def _pack(layers: list[Layer], start: int) -> tuple[list[dict[str, Any]], bytes]
     return places, blob
 
 
-def _unpack(places: Sequence[Mapping[str, Any]], blob: bytes) -> list[Layer]:
+def _unpack(places: Sequence[Mapping[str, Any]], blob: bytes) -> list[QuantisedLayer]:
     """The arrays of :func:`_pack`."""
     layers = []
     for place in places:
         outputs, inputs = place["shape"]
         weights = np.frombuffer(blob, "i1", outputs * inputs, place["weights"]).reshape(outputs, inputs)
         scales, biases = (np.frombuffer(blob, "<f4", outputs, place[name]) for name in ("scales", "biases"))
-        layers.append(Layer(weights, scales, biases))
+        layers.append(QuantisedLayer(weights, scales, biases))
     return layers

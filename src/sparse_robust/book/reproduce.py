@@ -200,7 +200,7 @@ def reproduce(profile: str = "laptop", device: str = "cpu") -> int:
     built = build(root, staged)
     from sparse_robust.studies import ledger  # here: a broken ledger must not keep chapters from running
 
-    print(f"\nThe paper's claims, profile {profile}:\n\n{ledger.table(profile)}\n")
+    print(f"\nThe paper's claims, profile {profile}:\n\n{ledger.as_text(profile)}\n")
     for chapter, reason in failed.items():
         partial = (staged / chapter).relative_to(root)
         print(f"FAILED {chapter}: {reason}\n  what it got to: {partial}", file=sys.stderr)

@@ -16,7 +16,7 @@ from sparse_robust.data import DataError, read_caffemodel
 from .limits import check_file
 from .model import Evaluation, Model, ModelError
 from .network import describe_counted
-from .stored_weights import Layer, has_masks, layers_of
+from .stored_weights import WeightLayer, has_masks, layers_of
 from .text import first_line
 
 Pattern = tuple[int | None, ...]
@@ -108,7 +108,7 @@ def _recognise(tensors: Mapping[str, Tensor], container: str, name: str, chosen:
 
 
 def _model(
-    layers: list[tuple[str, Layer]],
+    layers: list[tuple[str, WeightLayer]],
     architecture: str,
     container: str,
     name: str,
@@ -133,7 +133,7 @@ def _model(
     )
 
 
-def _order(layers: Mapping[str, Layer], patterns: tuple[Pattern, ...]) -> list[str] | None:
+def _order(layers: Mapping[str, WeightLayer], patterns: tuple[Pattern, ...]) -> list[str] | None:
     """The layers' names in the order of the patterns, if each fits exactly one."""
     fitting = [[key for key, (w, _) in layers.items() if _matches(w, pattern)] for pattern in patterns]
     order = [key for keys in fitting for key in keys]
@@ -146,7 +146,7 @@ def _matches(weight: Tensor, pattern: Pattern) -> bool:
     )
 
 
-def _network(layers: list[Layer], architecture: Architecture) -> nn.Sequential:
+def _network(layers: list[WeightLayer], architecture: Architecture) -> nn.Sequential:
     """Fully connected layers with activations between them, after convolutions with poolings if any."""
     modules: list[nn.Module] = []
     convolutions = [layer for layer in layers if layer[0].ndim == 4]

@@ -8,7 +8,7 @@ from pathlib import Path
 from sparse_robust.data import path_of
 
 from .architectures import ARCHITECTURES
-from .comparison import Outcome, check
+from .comparison import CheckOutcome, check
 from .limits import free_memory_only
 from .options import Options
 from .ranges import BoxChoice
@@ -119,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
     return outcome.status
 
 
-def _write(report: Path, outcome: Outcome) -> None:
+def _write(report: Path, outcome: CheckOutcome) -> None:
     from .page import page  # Matplotlib is slow to import
 
     try:

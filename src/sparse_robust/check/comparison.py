@@ -13,7 +13,7 @@ from .formats import load_model
 from .measure import Measured, measure
 from .model import ModelError
 from .options import Options
-from .report import Comparison, align, attacked, compare, table
+from .report import Comparison, align, attacked, cells, compare
 from .text import escape
 
 SOUND, OVER_PRUNED, UNSOUND = 0, 1, 3
@@ -21,7 +21,7 @@ SOUND, OVER_PRUNED, UNSOUND = 0, 1, 3
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CheckOutcome:
     """What a comparison found.
 
     Attributes:
@@ -51,7 +51,7 @@ class Outcome:
                 *(f"{model.name}: {model.assumption}" for model in self.measured if model.assumption),
                 *self._heading(),
                 "",
-                align(table(self.measured)),
+                align(cells(self.measured)),
                 *(["", *notes] if notes else []),
                 *(["", *(found.verdict() for found in self.comparisons)] if self.comparisons else []),
             ]
@@ -82,7 +82,7 @@ class Outcome:
         return notes
 
 
-def check(files: Sequence[Path | str], data: Path | str, options: Options | None = None) -> Outcome:
+def check(files: Sequence[Path | str], data: Path | str, options: Options | None = None) -> CheckOutcome:
     """Measure every model on the same images and compare each with the first.
 
     Args:
@@ -112,7 +112,7 @@ def check(files: Sequence[Path | str], data: Path | str, options: Options | None
     with tqdm(total=len(models) * len(examples.y), unit="image", leave=False, disable=None) as bar:
         measured = [measure(model, examples, options, bar.update) for model in models]
     examples = Examples(examples.x, examples.y, examples.box, (*examples.notes, *said))
-    return Outcome(examples, options, tuple(measured), tuple(compare(measured)))
+    return CheckOutcome(examples, options, tuple(measured), tuple(compare(measured)))
 
 
-__all__ = ["Outcome", "check"]
+__all__ = ["CheckOutcome", "check"]

@@ -76,7 +76,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Layer:
+class WeightLayer:
     """A linear map of the data.
 
     Attributes:
@@ -109,7 +109,7 @@ class Graph:
 
     steps: Sequence[Step]
     constants: Values
-    layers: Sequence[Layer]
+    layers: Sequence[WeightLayer]
     input: str
     output: str
     batch: int | None
@@ -267,7 +267,7 @@ def _rank(value: Tensor, label: str) -> tuple[bool, int, bool]:
 
 def _layers(
     steps: Sequence[Step], folded: Values, origins: Mapping[str, tuple[str, str]], stored: Values
-) -> Iterator[Layer]:
+) -> Iterator[WeightLayer]:
     """The products of data with a constant; where two labels are the same, the tensor's own name is used."""
     labels: dict[str, str] = {}
     for step in steps:
@@ -279,9 +279,9 @@ def _layers(
                 origin, label = origins[weight]
                 if origin not in labels:
                     labels[origin] = origin if label in labels.values() else label
-                yield Layer(
+                yield WeightLayer(
                     data, weight, labels[origin], origin not in stored, step.product.batch_last[1 - place]
                 )
 
 
-__all__ = ["Graph", "Layer", "Product", "Step", "Values", "build", "cut"]
+__all__ = ["Graph", "Product", "Step", "Values", "WeightLayer", "build", "cut"]

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from .comparison import Outcome
+from .comparison import CheckOutcome
 from .text import escape
 
 TEMPLATE = """<!DOCTYPE html>
@@ -57,7 +57,7 @@ ABOVE: Any = {"frameon": False, "loc": "lower left", "bbox_to_anchor": (0, 1), "
 """Where a legend hides nothing, and does not make the picture wider than a phone."""
 
 
-def page(outcome: Outcome) -> str:
+def page(outcome: CheckOutcome) -> str:
     """One file without references to others; whatever comes from the user's files is escaped."""
     sections = [
         _section(
@@ -83,7 +83,7 @@ def _section(title: str, caption: str, draw: Callable[[], Figure]) -> str:
     return SECTION.format(title=html.escape(title), caption=html.escape(caption), svg=svg)
 
 
-def distances(outcome: Outcome) -> Callable[[], Figure]:
+def distances(outcome: CheckOutcome) -> Callable[[], Figure]:
     """A histogram of DeepFool's distances for each model."""
 
     def draw() -> Figure:
@@ -102,7 +102,7 @@ def distances(outcome: Outcome) -> Callable[[], Figure]:
     return draw
 
 
-def sparsity(outcome: Outcome) -> Callable[[], Figure]:
+def sparsity(outcome: CheckOutcome) -> Callable[[], Figure]:
     """A bar for each layer of each model."""
 
     def draw() -> Figure:
@@ -123,7 +123,7 @@ def sparsity(outcome: Outcome) -> Callable[[], Figure]:
     return draw
 
 
-def images(outcome: Outcome) -> Callable[[], Figure] | None:
+def images(outcome: CheckOutcome) -> Callable[[], Figure] | None:
     """The first images and each model's adversarial examples beside them; None if they are no images."""
     pictures = [model.pictures for model in outcome.measured]
     low, high = outcome.examples.box or (0.0, 1.0)

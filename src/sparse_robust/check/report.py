@@ -119,7 +119,7 @@ def _radius(model: Measured) -> str:
     return "n/a" if model.unsound else str(mean(model.radius[~model.failed]))
 
 
-def table(models: Sequence[Measured]) -> list[list[str]]:
+def cells(models: Sequence[Measured]) -> list[list[str]]:
     """Rows of texts, the first of each naming what the others are."""
     rows = [
         ["", *(model.name for model in models)],
@@ -172,4 +172,4 @@ def align(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-__all__ = ["Comparison", "Interval", "align", "attacked", "compare", "mean", "proportion", "table"]
+__all__ = ["Comparison", "Interval", "align", "attacked", "cells", "compare", "mean", "proportion"]

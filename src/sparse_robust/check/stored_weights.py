@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .model import ModelError, plain
 
-Layer = tuple[Tensor, Tensor]
+WeightLayer = tuple[Tensor, Tensor]
 """A weight [O, I] or [O, I, 5, 5], and a bias [O]."""
 
 SPELLINGS = (
@@ -28,7 +28,7 @@ MASK_OF_LAYER = re.compile(r"(.*)\.mask")
 """A mask that names its layer alone is that of the layer's weight."""
 
 
-def layers_of(tensors: Mapping[str, Tensor]) -> dict[str, Layer]:
+def layers_of(tensors: Mapping[str, Tensor]) -> dict[str, WeightLayer]:
     """Layers by name, each with the product of its weight and mask; a bias of zeros where there is none.
 
     Raises:
@@ -66,7 +66,7 @@ def _place(key: str) -> tuple[str, str]:
     return match[1], f"{part} mask" if match[3] else part
 
 
-def _layer(name: str, parts: Mapping[str, Tensor]) -> Layer:
+def _layer(name: str, parts: Mapping[str, Tensor]) -> WeightLayer:
     for part in ("weight", "bias"):
         mask = parts.get(f"{part} mask")
         if mask is not None and (part not in parts or mask.shape != parts[part].shape):
@@ -88,4 +88,4 @@ def _layer(name: str, parts: Mapping[str, Tensor]) -> Layer:
     return weight, bias
 
 
-__all__ = ["Layer", "has_masks", "layers_of"]
+__all__ = ["WeightLayer", "has_masks", "layers_of"]

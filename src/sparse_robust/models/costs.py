@@ -12,7 +12,7 @@ from .layers import ReplicaLinear
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerCost:
     """A layer with weights.
 
     Attributes:
@@ -28,9 +28,9 @@ class Layer:
     macs: int
 
 
-def layers(model: nn.Module) -> list[Layer]:
+def layers(model: nn.Module) -> list[LayerCost]:
     """Every convolution and linear map of the first replica, in order, as one image passes them."""
-    costs: list[Layer] = []
+    costs: list[LayerCost] = []
 
     def watch(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def record(module: nn.Module, _: Any, result: Tensor | list[Tensor]) -> None:
@@ -38,7 +38,7 @@ def layers(model: nn.Module) -> list[Layer]:
             output = tuple(result[0].shape[1:])  # a list, or [R, N, O]
             weights = module.weight[0].numel()
             pixels = output[1] * output[2] if isinstance(module, Convolution) else 1
-            costs.append(Layer(name, output, weights, weights * pixels))
+            costs.append(LayerCost(name, output, weights, weights * pixels))
 
         return record
 

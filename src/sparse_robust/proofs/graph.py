@@ -38,7 +38,7 @@ def edges(statements: list[Statement]) -> list[tuple[str, str]]:
     return [(c.label, name) for c in statements for name in c.uses]
 
 
-def layers(statements: list[Statement]) -> list[list[str]]:
+def levels(statements: list[Statement]) -> list[list[str]]:
     """Labels by depth: those that rest on nothing, then those that rest on these only, and so on.
 
     A statement is in layer n if the longest chain of statements beneath it has n members.

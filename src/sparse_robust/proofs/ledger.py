@@ -26,7 +26,7 @@ def check_all(progress: Progress | None = None) -> list[Outcome]:
     return outcomes
 
 
-def table(
+def statements(
     statements: Iterable[Statement] | None = None, outcomes: Iterable[Outcome] | None = None
 ) -> pd.DataFrame:
     """A line for each statement, in the order of the book.

@@ -35,12 +35,16 @@ def curves_beside(rows: pd.DataFrame, controls: pd.DataFrame, shown: Panels) -> 
         shown: what to draw; every label becomes a panel.
 
     Returns:
-        as :func:`~.tables.curves`, the way of pruning as the label.
+        as :func:`~.tables.curves`, the way of pruning as the label. Controls are drawn at the sparsity of the
+        pruned networks of their round.
     """
     ways = {"magnitude pruning": rows[rows.seed.isin(controls.seed)] if len(controls) else rows}
+    pruned = rows.groupby("round").sparsity.mean()
     for way, label in WAYS.items():
         if len(controls):
-            ways[label] = controls[controls.selection == way]
+            ways[label] = controls[controls.selection == way].assign(
+                sparsity=lambda own: own["round"].map(pruned)
+            )
     keys = {label: key for panel in shown.values() for label, key in panel.items()}
     return pd.concat(
         curves(some, {metric: {way: key}}) for metric, key in keys.items() for way, some in ways.items()
@@ -92,17 +96,22 @@ def gains(
     return pd.DataFrame(lines)
 
 
+SPOKEN = (r"$r_\infty$, FGS", "$r_2$, DeepFool")
+"""What :func:`in_words` speaks of."""
+
 NOT_RUN = "The controls have not been run yet."
 
 
 def in_words(rows: pd.DataFrame, controls: pd.DataFrame) -> str:
     """The first result of a chapter with a pruning path: what of its rise is owed to training alone.
 
+    Of one metric for each norm; :func:`gains` has all of them.
+
     Args:
         rows: of the pruned networks.
         controls: of :func:`controls_of`.
     """
-    table = pd.DataFrame() if controls.empty else gains(rows, controls)
+    table = pd.DataFrame() if controls.empty else gains(rows, controls, SPOKEN)
     if table.empty:
         return NOT_RUN
     trained, random = WAYS["none"], WAYS["random"]

@@ -128,7 +128,7 @@ def tally(entries: list[dict[str, str]]) -> dict[str, int]:
     return {verdict: labels.pop(verdict, 0) for verdict in get_args(Verdict)} | dict(sorted(labels.items()))
 
 
-def table(profile: str, store: Store | None = None) -> str:
+def as_text(profile: str, store: Store | None = None) -> str:
     """The ledger as text for a terminal: the paper's number, the published, yours, and the verdict."""
     lines, entries = [], records(profile, store)
     for entry in entries:

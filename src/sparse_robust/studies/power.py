@@ -225,7 +225,7 @@ def noise(profile: str, store: Store | None = None) -> dict[str, pd.DataFrame]:
     return {name: rows for name, rows in tables.items() if len(rows)}
 
 
-def table(tables: Mapping[str, pd.DataFrame], draws: int = DRAWS) -> pd.DataFrame:
+def of_rules(tables: Mapping[str, pd.DataFrame], draws: int = DRAWS) -> pd.DataFrame:
     """:func:`power` of every rule on the noise of every experiment that it is tried on.
 
     Args:

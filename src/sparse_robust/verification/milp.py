@@ -71,7 +71,7 @@ class Answer(Enum):
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class SolverOutcome:
     """The answer to one program.
 
     Attributes:
@@ -214,7 +214,9 @@ def program(layers: Stages, around: Neighbourhood, known: Bounds, image: int = 0
     )
 
 
-def solve(problem: Program, own: int, rival: int, options: Solver, start: Array | None = None) -> Outcome:
+def solve(
+    problem: Program, own: int, rival: int, options: Solver, start: Array | None = None
+) -> SolverOutcome:
     """Is there an input at which the rival's logit reaches that of the class?
 
     The lead of the class is minimised and required to be at most TOLERANCE: branches that keep a larger lead
@@ -228,7 +230,7 @@ def solve(problem: Program, own: int, rival: int, options: Solver, start: Array 
         start: states to try first, 0 or 1 for each binary: the activation region of an attack's point.
     """
     if options.seconds == 0:
-        return Outcome(Answer.LIMIT, None, -np.inf, 0)
+        return SolverOutcome(Answer.LIMIT, None, -np.inf, 0)
     live, variables = problem.units
     weights, biases = problem.last
     cost = np.zeros(len(problem.low))
@@ -242,11 +244,11 @@ def solve(problem: Program, own: int, rival: int, options: Solver, start: Array 
     status, info = highs.getModelStatus(), highs.getInfo()
     bound = info.mip_dual_bound if len(problem.binary) else -np.inf  # a linear program has none
     if status == highspy.HighsModelStatus.kInfeasible:
-        return Outcome(Answer.INFEASIBLE, None, TOLERANCE, info.mip_node_count)
+        return SolverOutcome(Answer.INFEASIBLE, None, TOLERANCE, info.mip_node_count)
     if info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible:
         point = np.array(highs.getSolution().col_value)[: problem.inputs]
-        return Outcome(Answer.FEASIBLE, point, bound, info.mip_node_count)
-    return Outcome(Answer.LIMIT, None, bound, info.mip_node_count)
+        return SolverOutcome(Answer.FEASIBLE, point, bound, info.mip_node_count)
+    return SolverOutcome(Answer.LIMIT, None, bound, info.mip_node_count)
 
 
 def _solver(options: Solver) -> _Highs:

@@ -22,7 +22,7 @@ ROBUST: Mapping[str, Key] = {label: key for label, key in METRICS.items() if key
 """The metrics of Table 1, by label, both definitions of r_2 among them."""
 
 
-def layers(rows: pd.DataFrame) -> dict[str, str]:
+def zeros_metrics(rows: pd.DataFrame) -> dict[str, str]:
     """Those of :data:`LAYERS` that the network has."""
     return {place: metric for place, metric in LAYERS.items() if metric in set(rows.metric)}
 
@@ -90,7 +90,7 @@ def means(rows: pd.DataFrame) -> pd.DataFrame:
         columns l_1, zeros at each layer, accuracy, and each of :data:`ROBUST`.
     """
     table = by_strength(rows)
-    keys = {f"zeros, {place}": (metric, "") for place, metric in layers(rows).items()}
+    keys = {f"zeros, {place}": (metric, "") for place, metric in zeros_metrics(rows).items()}
     columns = keys | {"accuracy": ("accuracy", ""), **ROBUST}
     values = {label: summary(table, *key)["mean"] for label, key in columns.items()}
     return pd.DataFrame({"l_1": table.groupby("round").l1.first(), **values})
@@ -113,7 +113,7 @@ def correlations(rows: pd.DataFrame) -> pd.DataFrame:
         "all attackable": usable,
     }
     for what, chosen in ranges.items():
-        for place, metric in layers(rows).items():
+        for place, metric in zeros_metrics(rows).items():
             share = per_seed(table, metric).loc[chosen].to_numpy().ravel()
             values = {label: per_seed(table, *key).loc[chosen] for label, key in ROBUST.items()}
             correlations = {
@@ -142,7 +142,7 @@ def changes(rows: pd.DataFrame) -> pd.DataFrame:
 def zeros_of_references(rows: pd.DataFrame, printed: PaperNetwork) -> pd.DataFrame:
     """The share of zeros without l_1, by layer, beside the paper's: columns zeros, ours, paper (text)."""
     lines = []
-    for place, metric in layers(rows).items():
+    for place, metric in zeros_metrics(rows).items():
         at = summary(by_strength(rows), metric).loc[0]
         ours = f"{100 * at['mean']:.2f} ± {100 * at['spread']:.2f} %"
         lines.append((place, ours, str(printed.zeros)))

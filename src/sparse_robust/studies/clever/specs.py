@@ -7,7 +7,7 @@ from sparse_robust.experiments import Attack, Experiment, Profile, Spec
 from sparse_robust.studies.lenet.specs import LENET_300_100
 
 
-def clever(name: str, title: str, images: Mapping[Profile, int], seeds: int) -> Experiment:
+def scores_of(name: str, title: str, images: Mapping[Profile, int], seeds: int) -> Experiment:
     """CLEVER along the pruning path of ``lenet-300-100``, whose checkpoints it shares.
 
     The l_2 radius is 5, the l_infinity radius that of FGS. The paper states neither these nor the number
@@ -44,13 +44,13 @@ def clever(name: str, title: str, images: Mapping[Profile, int], seeds: int) -> 
 
 
 EXPERIMENTS = (
-    clever(
+    scores_of(
         "clever",
         "Table 3: CLEVER scores of LeNet-300-100, beside certified radii",
         {"smoke": 3, "laptop": 5, "paper": 20},
         seeds=10,
     ),
-    clever(
+    scores_of(
         "clever-images",
         "CLEVER scores of LeNet-300-100 on two hundred images, image by image",
         {"smoke": 4, "laptop": 20, "paper": 200},

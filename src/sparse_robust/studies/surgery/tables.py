@@ -25,7 +25,7 @@ PANELS: Mapping[str, Key] = {
 
 
 @dataclass(frozen=True)
-class Comparison:
+class DepthComparison:
     """Surgery on one network, beside progressive pruning.
 
     Attributes:
@@ -57,7 +57,7 @@ class Comparison:
         return f"{provenance(self.operated)}; {provenance(self.pruned)}"
 
 
-def compare(name: str, pruned: str, target: float, profile: str, device: str = "cpu") -> Comparison:
+def compare(name: str, pruned: str, target: float, profile: str, device: str = "cpu") -> DepthComparison:
     """The rows of surgery and of progressive pruning: read when published, computed otherwise.
 
     Args:
@@ -72,15 +72,15 @@ def compare(name: str, pruned: str, target: float, profile: str, device: str = "
     (spec,) = surgery.variants(scale)
     if profile != "published":
         ours, theirs = (load_rows(experiment, profile, device) for experiment in (surgery, progressive))
-        return Comparison(name, scale, spec, ours, theirs, target)
+        return DepthComparison(name, scale, spec, ours, theirs, target)
     operated = stored(surgery, profile)
     if len(operated) < complete_size(operated, surgery, scale):
         operated = operated.iloc[:0]
     other = stored(progressive, "published", scale=scale) if len(operated) else stored(progressive, profile)
-    return Comparison(name, scale, spec, operated, other, target)
+    return DepthComparison(name, scale, spec, operated, other, target)
 
 
-def beside(study: Comparison) -> pd.DataFrame:
+def beside(study: DepthComparison) -> pd.DataFrame:
     """Surgery and progressive pruning over sparsity, as :func:`~.book.figures.sparsity_curves` reads them.
 
     Progressive pruning is followed as far as surgery goes, or to its end if there are no rows of surgery.
@@ -97,7 +97,7 @@ def beside(study: Comparison) -> pd.DataFrame:
     )
 
 
-def at_equal_sparsity(study: Comparison, key: Key, round_: int) -> pd.DataFrame:
+def at_equal_sparsity(study: DepthComparison, key: Key, round_: int) -> pd.DataFrame:
     """One number by seed, after progressive pruning (row 0) and after an operation as sparse (row 1).
 
     Only seeds that both have, and none in which an attack failed.
@@ -112,7 +112,7 @@ def at_equal_sparsity(study: Comparison, key: Key, round_: int) -> pd.DataFrame:
     return both.dropna(axis="columns")
 
 
-def at_equal_sparsities(study: Comparison) -> pd.DataFrame:
+def at_equal_sparsities(study: DepthComparison) -> pd.DataFrame:
     """Every metric after every operation, beside progressive pruning at equal sparsity, paired by seed.
 
     Returns:
@@ -137,7 +137,7 @@ def at_equal_sparsities(study: Comparison) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["metric", "sparsity", "surgery", "progressive", "difference"])
 
 
-def reach(study: Comparison) -> pd.DataFrame:
+def reach(study: DepthComparison) -> pd.DataFrame:
     """How sparse surgery makes networks before their mean accuracy leaves the dense references'.
 
     Returns:
@@ -158,7 +158,7 @@ def reach(study: Comparison) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=columns)
 
 
-def strengths(study: Comparison) -> pd.DataFrame:
+def strengths(study: DepthComparison) -> pd.DataFrame:
     """The strength c of every operation in each layer, and the share of its weights that ends as zero.
 
     Returns:

@@ -78,7 +78,7 @@ def order(rows: pd.DataFrame, attack: str) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis("round").reset_index()
 
 
-def clever(rows: pd.DataFrame) -> pd.DataFrame:
+def clever_counts(rows: pd.DataFrame) -> pd.DataFrame:
     """How often CLEVER is above the exact distance.
 
     Returns:

@@ -31,7 +31,7 @@ UNIT = Ball(fractions([1, 1]), Fraction(1, 2))
 
 
 @dataclass(frozen=True, eq=False)
-class Setting:
+class LipschitzSetting:
     """A network with the norm that measures its gradients, q = 1 or infinity."""
 
     net: ReluNet
@@ -42,7 +42,7 @@ class Setting:
 class Place:
     """What the states of the units are at some point."""
 
-    setting: Setting
+    setting: LipschitzSetting
     pattern: Pattern
 
 
@@ -153,7 +153,7 @@ def crossing(start: Fraction, end: Fraction, a: Fraction, b: Fraction) -> Fracti
 
 def lemma_case(net: ReluNet, ball: Ball | None, q: float) -> Case:
     """What Lemma 3.1 speaks of: every pattern that some point of the ball has, kinks included."""
-    setting = Setting(net, q)
+    setting = LipschitzSetting(net, q)
     return {
         L_Q: Fraction(lipschitz_power(net, ball, q=q)),
         NET: setting,

@@ -38,7 +38,7 @@ from .cases import (
     UNIT,
     WEIGHTS,
     J,
-    Setting,
+    LipschitzSetting,
     random_cases,
     random_point,
 )
@@ -190,7 +190,7 @@ def interval_layer() -> None:
 
 def live_case(net: ReluNet, ball: Ball, q: float) -> Case:
     """What the product of norms through live units is about."""
-    whole, live = Setting(net, q), Setting(live_net(net, unit_states(net, ball)), q)
+    whole, live = LipschitzSetting(net, q), LipschitzSetting(live_net(net, unit_states(net, ball)), q)
     constant = Fraction(lipschitz_power(net, ball, q=q))
     return {L_Q: constant, NET: whole, LIVE: live, DEPTH: len(net.weights) + 1}
 

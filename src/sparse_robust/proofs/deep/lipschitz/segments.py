@@ -30,8 +30,8 @@ from .cases import (
     L_Q,
     SUM,
     UNIT,
+    LipschitzSetting,
     Place,
-    Setting,
     _gradient_norm,
     breakpoints,
     crossing,
@@ -316,7 +316,7 @@ def one_input() -> list[Case]:
     cases: list[Case] = []
     nets = [(net, ball) for net, ball in random_cases(seed=43, count=30) if net.widths[0] == 1]
     for net, ball in nets:
-        pieces = [Place(Setting(net, 1), region.pattern) for region in regions(net, ball)]
+        pieces = [Place(LipschitzSetting(net, 1), region.pattern) for region in regions(net, ball)]
         cases.append({L_Q: steepest_slope(net, ball), REGION: pieces})
     return cases
 

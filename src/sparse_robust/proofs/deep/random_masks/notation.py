@@ -60,7 +60,7 @@ def _diagonal(entries: Array) -> Array:
     return matrix
 
 
-def layers(depth: int, values: Any) -> dict[int, Any]:
+def by_layer(depth: int, values: Any) -> dict[int, Any]:
     """Values of layers 1, ..., d - 1 under their numbers."""
     return dict(zip(range(1, depth), values, strict=True))
 
@@ -92,9 +92,9 @@ def mask_case(case: AllMasks, alphas: list[Fraction], q: int, j: int) -> Case:
         J: j,
         Q: q,
         DEPTH: depth,
-        ALPHA_OF: layers(depth, alphas),
+        ALPHA_OF: by_layer(depth, alphas),
         WIDTH: dict(enumerate(net.widths)),
-        WEIGHT: layers(depth, net.weights),
+        WEIGHT: by_layer(depth, net.weights),
         READOUT: net.readout,
         XI: dict(enumerate(xi(net.widths, alphas))),
         ETA: eta(net.widths, alphas),

@@ -20,7 +20,7 @@ from sparse_robust.theory.regions import Ball
 
 from .cases import ALPHA, EXAMPLE, EXAMPLE_BALL, AllMasks, polynomial, random_cases, tight_cases
 from .gaps import DIFFERENCE
-from .notation import DEPTH, MEAN_L, PATH_NORM, J, Q, layers
+from .notation import DEPTH, MEAN_L, PATH_NORM, J, Q, by_layer
 
 KEEP, SIZE = sp.IndexedBase("k", real=True), sp.IndexedBase("N", real=True)
 PATH, QUIET = sp.Symbol("P"), sp.Symbol(r"\theta", real=True)
@@ -61,9 +61,9 @@ def limit_case(case: AllMasks, alphas: list[Fraction], q: int) -> Case:
         J: range(1, depth),
         Q: q,
         DEPTH: depth,
-        KEEP: layers(depth, keeps),
+        KEEP: by_layer(depth, keeps),
         OPEN: math.prod(keeps),
-        SIZE: layers(depth, [w.size for w in net.weights]),
+        SIZE: by_layer(depth, [w.size for w in net.weights]),
         QUIET: limit.nothing_else(net, keeps),
         PATH: [LonePath(net, path, case.ball) for path in limit.paths(net.widths)],
         PATH_NORM: path_norm(net),
