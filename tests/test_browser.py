@@ -22,6 +22,8 @@ SITE = ROOT / "_build" / "html"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SIZES = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+PATIENCE = 10 * 60_000
+"""Milliseconds: a busy machine is no fault of a page."""
 WIDTH = "() => document.documentElement.scrollWidth"
 MATH_IS_SET = "() => !window.MathJax || (MathJax.startup && MathJax.startup.promise.then(() => true))"
 
@@ -74,6 +76,7 @@ def visit(browser: Browser, address: str) -> Iterator[functools.partial[Page]]:
     def open_(name: str, *, size: str = "desk", scheme: str = "light") -> Page:
         context = browser.new_context(viewport=SIZES[size], color_scheme=scheme)  # type: ignore[arg-type]
         contexts.append(context)
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.on("request", lambda r: trouble.append(f"asks {r.url}") if _outside(r.url, address) else None)
         page.on("console", lambda m: trouble.append(f"{m.type}: {m.text}") if m.type == "error" else None)
