@@ -55,3 +55,17 @@ addEventListener("DOMContentLoaded", () => {
   const words = Search.htmlToText;
   Search.htmlToText = (...page) => words(...page)?.replace(/\\[([]([\s\S]*?)\\[)\]]/g, plain);
 });
+
+// An interactive figure loads its script when a reader comes near; until then, and without it, its fallback stands.
+addEventListener("DOMContentLoaded", () => {
+  const near = new IntersectionObserver((entries) => {
+    entries.filter((entry) => entry.isIntersecting).forEach(async ({ target }) => {
+      near.unobserve(target);
+      const data = JSON.parse(target.querySelector("script[type='application/json']").textContent);
+      const { default: draw } = await import(`./widgets/${target.dataset.widget}.js`);
+      draw(target, data);
+      target.dataset.ready = "";
+    });
+  }, { rootMargin: "400px" });
+  document.querySelectorAll("[data-widget]").forEach((box) => near.observe(box));
+});
