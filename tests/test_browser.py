@@ -4,38 +4,22 @@ Needs the site and Chromium; `make test` without Chromium skips these tests, and
 """
 
 import functools
-import http.server
-import os
 import re
-import shutil
-import threading
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from chromium import PATIENCE, SIZES, WIDTH, grave, launched, need_chromium, served
 from notebooks import ROOT
 
 SITE = ROOT / "_build" / "html"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-SIZES = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
-PATIENCE = 10 * 60_000
-"""Milliseconds: a busy machine is no fault of a page."""
-WIDTH = "() => document.documentElement.scrollWidth"
 MATH_IS_SET = "() => !window.MathJax || (MathJax.startup && MathJax.startup.promise.then(() => true))"
 
 if not (SITE / "index.html").is_file():
     pytest.skip("there is no site in _build/html: make book", allow_module_level=True)
-if CHROMIUM is None:
-    if os.environ.get("CI"):
-        pytest.fail("there is no Chromium: apt-get install chromium", pytrace=False)
-    pytest.skip(
-        "there is no Chromium, so no page is tried in a browser: apt-get install chromium",
-        allow_module_level=True,
-    )
+need_chromium()
 
 PAGES = sorted(
     path.relative_to(SITE).as_posix()
@@ -45,26 +29,16 @@ PAGES = sorted(
 )
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    handler = functools.partial(Quiet, directory=str(SITE))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+    with served(SITE) as where:
+        yield where
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with launched() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture
@@ -124,18 +98,6 @@ def test_a_page_in_a_hand_and_in_the_dark(visit, name: str) -> None:
     page = visit(name, size="phone", scheme="dark")
     assert page.evaluate(WIDTH) <= SIZES["phone"]["width"]
     assert grave(page, runOnly=["color-contrast"]) == []
-
-
-def grave(page: Page, **options: object) -> list[str]:
-    """What axe-core calls serious or critical."""
-    page.evaluate("() => document.getAnimations().forEach(a => a.finish())")
-    said = Axe().run(page, options={"resultTypes": ["violations"], "preload": False, **options}).response
-    return [
-        f"{v['id']}: {node['target']}: {node['failureSummary'].splitlines()[-1].strip()[:160]}"
-        for v in said["violations"]
-        if v["impact"] in ("serious", "critical")
-        for node in v["nodes"][:3]
-    ]
 
 
 def test_theorem_3_1_is_what_a_search_for_it_finds_first(visit) -> None:

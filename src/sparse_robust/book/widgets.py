@@ -66,7 +66,9 @@ def sparsity(figures: Mapping[str, pd.DataFrame]) -> HTML:
             means = [f"{by_metric[metric]['mean'].iloc[place]:.3f}" for metric, _ in CURVES]
             lines.append([title, f"{first.sparsity.iloc[place]:.1%}", *means])
     head = ("Figure", "sparsity", "accuracy", "r∞ (FGS)", "r₂ (DeepFool)")
-    return widget("sparsity", curves, html_table("Three rounds of each figure; means over seeds.", head, lines))
+    return widget(
+        "sparsity", curves, html_table("Three rounds of each figure; means over seeds.", head, lines)
+    )
 
 
 def attack(described: Mapping[str, Any]) -> HTML:
@@ -93,7 +95,7 @@ def one_of_each(test: Split) -> tuple[np.ndarray, list[int]]:
 
 
 def small_regions(net: SmallNet) -> HTML:
-    """Activation regions and Lipschitz constant of a small network while its weights are pruned one by one."""
+    """Regions and Lipschitz constant of a small network while its weights are pruned one by one."""
     total = len(net.order())
     lines = []
     for count in range(0, total + 1, total // 4):
