@@ -5,8 +5,10 @@ import { boundary, lipschitz, pruned, regions } from "./polygons.js";
 
 const SIZE = 768;
 
+const TURNS = [80, 130, 190, 250, 110, 170, 60, 220]; // degrees of hue for each unit: neighbours differ in one, or few
+
 /** A colour for each pattern of active units, the same however many regions there are. */
-const colour = (pattern) => `hsl(${(parseInt(pattern, 2) * 137.508) % 360} 50% 68%)`;
+const colour = (pattern) => `hsl(${TURNS.reduce((hue, turn, unit) => hue + turn * pattern[unit], 0) % 360} 50% 68%)`;
 
 function paint(context, parts, window) {
   const place = ([x, y]) => [SIZE * (x + window) / (2 * window), SIZE * (window - y) / (2 * window)];

@@ -7,7 +7,7 @@ const CURVES = [
   { metric: "r_inf", title: "r∞ (FGS)", says: (value) => percent(value) },
   { metric: "r_2", title: "r₂ (DeepFool)", says: (value) => value.toFixed(3) },
 ];
-const WIDTH = 640, HEIGHT = 150, LEFT = 52, RIGHT = 14, TOP = 24, BOTTOM = 26;
+const HEIGHT = 150, LEFT = 52, RIGHT = 14, TOP = 24, BOTTOM = 26;
 
 const place = (sparsity) => -Math.log1p(-sparsity);
 
@@ -21,10 +21,10 @@ function stretches(values) {
   return found.filter((stretch) => stretch.length);
 }
 
-function panel({ metric, title, says }, figure, chosen, last) {
+function panel({ metric, title, says }, figure, chosen, last, full) {
   const { mean, spread } = figure[metric];
-  const width = place(figure.sparsity.at(-1)) || 1;
-  const x = (n) => LEFT + (WIDTH - LEFT - RIGHT) * place(figure.sparsity[n]) / width;
+  const reached = place(figure.sparsity.at(-1)) || 1;
+  const across = (sparsity) => LEFT + (full - LEFT - RIGHT) * place(sparsity) / reached, x = (n) => across(figure.sparsity[n]);
   const reach = (sign) => mean.map((m, n) => m === null ? null : m + sign * (spread[n] ?? 0));
   const known = (values) => values.filter((value) => value !== null);
   const low = Math.min(...known(reach(-1))), high = Math.max(...known(reach(1)));
@@ -32,7 +32,7 @@ function panel({ metric, title, says }, figure, chosen, last) {
   const path = (places, values) => places.map((n) => `${x(n).toFixed(2)},${y(values[n]).toFixed(2)}`);
   const drawing = svg("g", {});
   for (const level of [low, high]) {
-    drawing.append(svg("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y(level), y2: y(level), class: "rule" }),
+    drawing.append(svg("line", { x1: LEFT, x2: full - RIGHT, y1: y(level), y2: y(level), class: "rule" }),
       svg("text", { x: LEFT - 6, y: y(level) + 5, "text-anchor": "end" }, says(level)));
   }
   for (const stretch of stretches(mean)) {
@@ -44,15 +44,15 @@ function panel({ metric, title, says }, figure, chosen, last) {
   if (mean[chosen] !== null) drawing.append(svg("circle", { cx: x(chosen), cy: y(mean[chosen]), r: 5, class: "marker" }));
   drawing.append(svg("text", { x: LEFT, y: 14, class: "title" }, title));
   if (last) for (const sparsity of [0, 0.5, 0.9, 0.99, 0.999]) {
-    if (place(sparsity) > width * 1.001) continue;
-    const at = LEFT + (WIDTH - LEFT - RIGHT) * place(sparsity) / width;
-    drawing.append(svg("text", { x: at, y: HEIGHT - 6, "text-anchor": "middle" }, percent(sparsity, sparsity > 0.99 ? 1 : 0)));
+    if (place(sparsity) > reached * 1.001) continue;
+    drawing.append(svg("text", { x: across(sparsity), y: HEIGHT - 6, "text-anchor": "middle" }, percent(sparsity, sparsity > 0.99 ? 1 : 0)));
   }
   return drawing;
 }
 
 export default function draw(box, figures) {
   const titles = Object.keys(figures), picture = html("div"), values = live(), control = html("div");
+  const full = Math.min(Math.max(box.clientWidth, 300), 640); // so that letters keep their size on a phone
   let figure = figures[titles[0]], chosen = 0;
 
   const value = ({ metric, title, says }) => {
@@ -62,11 +62,11 @@ export default function draw(box, figures) {
   };
   const show = () => {
     const panels = CURVES.map((curve, n) => {
-      const drawing = panel(curve, figure, chosen, n === CURVES.length - 1);
+      const drawing = panel(curve, figure, chosen, n === CURVES.length - 1, full);
       drawing.setAttribute("transform", `translate(0 ${n * HEIGHT})`);
       return drawing;
     });
-    picture.replaceChildren(svg("svg", { viewBox: `0 0 ${WIDTH} ${CURVES.length * HEIGHT}`, role: "img",
+    picture.replaceChildren(svg("svg", { viewBox: `0 0 ${full} ${CURVES.length * HEIGHT}`, role: "img",
       "aria-label": "Accuracy, r∞ and r₂ over sparsity, with the spread over seeds; the values stand below." }, ...panels));
     values.textContent = `After round ${figure.rounds[chosen]}, at sparsity ${percent(figure.sparsity[chosen])}: `
       + `${CURVES.map(value).join("; ")} (mean ± standard deviation over ${figure.seeds} seeds).`;

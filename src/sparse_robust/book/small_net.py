@@ -1,15 +1,15 @@
-"""A network small enough to see whole: 2 inputs, two hidden layers of 4 units, 2 classes, pruned one by one."""
+"""A network small enough to see whole, of 2 inputs, two hidden layers of 4 units and 2 classes."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 
 from sparse_robust.rng import stream
-from sparse_robust.theory.networks import Array, ReluNet, exact_net, fractions
+from sparse_robust.theory.networks import Array, ReluNet, fractions
 from sparse_robust.theory.regions import Ball
 
 WIDTHS = (2, 4, 4, 2)
@@ -51,9 +51,9 @@ class SmallNet:
             weights[layer][row, column] = 0
         first, second = weights[-1].T
         low, high = self.biases[-1]
-        hidden = [_hundredths(w) for w in weights[:-1]]
-        biases = [_hundredths(b) for b in self.biases[:-1]]
-        return exact_net(hidden, _hundredths(second - first), biases, Fraction(int(high - low), UNIT))
+        hidden = tuple(_hundredths(w) for w in weights[:-1])
+        biases = tuple(_hundredths(b) for b in self.biases[:-1])
+        return ReluNet(hidden, _hundredths(second - first), biases, Fraction(int(high - low), UNIT))
 
     def as_lists(self) -> dict[str, Any]:
         """What the browser gets."""
@@ -72,7 +72,7 @@ def small_net(seed: int = 0) -> SmallNet:
     def draw(*shape: int, scale: float) -> np.ndarray:
         return (UNIT * scale * torch.randn(*shape, generator=generator)).round().long().numpy()
 
-    pairs: Sequence[tuple[int, int]] = list(zip(WIDTHS, WIDTHS[1:], strict=False))
+    pairs = list(pairwise(WIDTHS))
     return SmallNet(
         tuple(draw(n, m, scale=(2 / n) ** 0.5) for n, m in pairs),
         tuple(draw(m, scale=0.5) for _, m in pairs),

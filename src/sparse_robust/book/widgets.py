@@ -1,4 +1,4 @@
-"""Interactive figures: what a cell hands to a script of ``book/_static/widgets``, and what stays without it."""
+"""Interactive figures: what a cell hands to a script of ``book/_static/widgets``; what stays without it."""
 
 import base64
 import json
@@ -72,7 +72,7 @@ def sparsity(figures: Mapping[str, pd.DataFrame]) -> HTML:
 
 
 def attack(described: Mapping[str, Any]) -> HTML:
-    """One test digit of each class to attack the carried networks with, as ``networks.json`` describes them."""
+    """A test digit of each class, and the carried networks to attack, as ``networks.json`` describes them."""
     images, labels = one_of_each(embedded_digits().test)
     data = {
         "digits": [base64.b64encode(image.tobytes()).decode("ascii") for image in images],
