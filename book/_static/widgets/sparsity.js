@@ -43,7 +43,7 @@ function panel({ metric, title, says }, figure, chosen, last, full) {
   drawing.append(svg("line", { x1: x(chosen), x2: x(chosen), y1: TOP, y2: HEIGHT - BOTTOM, class: "marker" }));
   if (mean[chosen] !== null) drawing.append(svg("circle", { cx: x(chosen), cy: y(mean[chosen]), r: 5, class: "marker" }));
   drawing.append(svg("text", { x: LEFT, y: 14, class: "title" }, title));
-  if (last) for (const sparsity of [0, 0.5, 0.9, 0.99, 0.999]) {
+  if (last) for (const sparsity of full < 400 ? [0, 0.9, 0.99, 0.999] : [0, 0.5, 0.9, 0.99, 0.999]) {
     if (place(sparsity) > reached * 1.001) continue;
     drawing.append(svg("text", { x: across(sparsity), y: HEIGHT - 6, "text-anchor": "middle" }, percent(sparsity, sparsity > 0.99 ? 1 : 0)));
   }
