@@ -53,7 +53,7 @@ def test_a_broken_proof_is_reported(monkeypatch: pytest.MonkeyPatch):
     """The net itself: a check that fails comes back as an error, whatever it raised."""
     label = next(iter(REGISTRY))
 
-    def broken() -> None:
+    def broken(**formulas: object) -> None:
         raise ZeroDivisionError("a wrong step")
 
     monkeypatch.setitem(REGISTERED, label, replace(REGISTRY[label], proof=broken))
