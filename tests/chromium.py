@@ -56,6 +56,22 @@ def launched() -> Iterator[Browser]:
         chromium.close()
 
 
+THIN_OUT = """() => {
+  const each = (what, act) => document.querySelectorAll(what).forEach(act);
+  each('mjx-container', formula => formula.replaceWith('x'));
+  each('.cell_output svg, figure svg', picture => picture.replaceChildren());
+  each('.bd-sidebar-primary, .bd-sidebar-secondary', menu => menu.replaceChildren());
+  each('tbody', table => [...table.rows].slice(3).forEach(row => row.remove()));
+  each('pre', code => {
+    const met = new Set();
+    for (const word of code.querySelectorAll('span'))
+      met.has(word.className) ? word.remove() : met.add(word.className);
+  });
+}"""
+"""Leaves one of a kind where a page holds hundreds, as axe-core's time grows with the square of a page:
+three rows of a table, one word of each colour in a listing, a letter for a formula, no menu."""
+
+
 def grave(page: Page, **options: object) -> list[str]:
     """What axe-core calls serious or critical."""
     page.evaluate("() => document.getAnimations().forEach(a => a.finish())")

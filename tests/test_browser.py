@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page
 
-from chromium import PATIENCE, SIZES, WIDTH, grave, launched, need_chromium, served
+from chromium import PATIENCE, SIZES, THIN_OUT, WIDTH, grave, launched, need_chromium, served
 from notebooks import ROOT
 
 SITE = ROOT / "_build" / "html"
@@ -72,32 +72,44 @@ def _outside(url: str, address: str) -> bool:
 every = pytest.mark.parametrize("name", PAGES)
 
 
+WORDS = """() => {
+  const shown = document.querySelector('article').cloneNode(true);
+  shown.querySelectorAll('pre, code, mjx-container, script, style, .math').forEach(e => e.remove());
+  const nav = [...document.querySelectorAll('nav, .bd-sidebar-primary, .bd-sidebar-secondary, title')]
+    .map(e => { const c = e.cloneNode(true);
+                c.querySelectorAll('mjx-container, script').forEach(m => m.remove());
+                return c.textContent; });
+  return shown.textContent + ' ' + nav.join(' ') + ' ' + document.title;
+}"""
+
+
 @every
-def test_a_page_on_a_desk(visit, name: str) -> None:
-    """In light: quiet, no wider than the window, no TeX left in words, and nobody shut out."""
+def test_a_page_on_a_desk_and_in_a_hand_in_light_and_in_the_dark(visit, name: str) -> None:
+    """Quiet, no wider than the window, no TeX left in words, nobody shut out, every word readable."""
     page = visit(name)
     assert page.evaluate(WIDTH) <= SIZES["desk"]["width"]
-    words = page.evaluate(
-        """() => {
-          const shown = document.querySelector('article').cloneNode(true);
-          shown.querySelectorAll('pre, code, mjx-container, script, style, .math').forEach(e => e.remove());
-          const nav = [...document.querySelectorAll('nav, .bd-sidebar-primary, .bd-sidebar-secondary, title')]
-            .map(e => { const c = e.cloneNode(true);
-                        c.querySelectorAll('mjx-container, script').forEach(m => m.remove());
-                        return c.textContent; });
-          return shown.textContent + ' ' + nav.join(' ') + ' ' + document.title;
-        }"""
+    assert (
+        re.findall(r".{0,30}(?:\\\(|\\\)|\$[^$\n]{1,40}\$|\\[a-zA-Z]{2,}).{0,20}", page.evaluate(WORDS)) == []
     )
-    assert re.findall(r".{0,30}(?:\\\(|\\\)|\$[^$\n]{1,40}\$|\\[a-zA-Z]{2,}).{0,20}", words) == []
+    page.set_viewport_size(SIZES["phone"])
+    assert page.evaluate(WIDTH) <= SIZES["phone"]["width"]
+
+    page.evaluate(THIN_OUT)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
+    assert grave(page, runOnly=["color-contrast"]) == []
+    page.set_viewport_size(SIZES["desk"])
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function("() => document.documentElement.dataset.theme === 'light'")
     assert grave(page) == []
 
 
-@every
-def test_a_page_in_a_hand_and_in_the_dark(visit, name: str) -> None:
-    """Quiet, no wider than the window, and every word stands out from its ground."""
-    page = visit(name, size="phone", scheme="dark")
+def test_a_whole_page_of_formulas_and_its_menu_shut_nobody_out(visit) -> None:
+    """What the test above thins out, once, on a first visit from a hand in the dark."""
+    page = visit("book/foundations/notation.html", size="phone", scheme="dark")
     assert page.evaluate(WIDTH) <= SIZES["phone"]["width"]
-    assert grave(page, runOnly=["color-contrast"]) == []
+    assert page.locator("mjx-container").count() > 0
+    assert grave(page) == []
 
 
 def test_theorem_3_1_is_what_a_search_for_it_finds_first(visit) -> None:
