@@ -13,14 +13,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from published_models import fabricate
 from sparse_robust.data import Dataset, embedded_digits, fingerprint, made_images, pixels
 from sparse_robust.experiments import (
     Attack,
-    CheckpointError,
     Experiment,
     Operations,
     Row,
@@ -28,11 +29,14 @@ from sparse_robust.experiments import (
     Store,
     StoreError,
     machine,
+    provenance,
     run,
     runner,
 )
+from sparse_robust.experiments.checkpoints import Replica
 from sparse_robust.experiments.runner import Run
 from sparse_robust.experiments.stages import load
+from sparse_robust.experiments.statistics import frame
 from sparse_robust.measurements import CLEAN
 from sparse_robust.models import LeNet5
 from sparse_robust.pruning import Surgery, dense_masks, kept_after
@@ -283,7 +287,7 @@ def go(store: Store, *seeds: int) -> list[Row]:
 
 
 def checkpoint(store: Store, digits: Dataset, seed: int, round_: int) -> Path:
-    return store.checkpoint_path(TINY.training_key, digits.fingerprint, seed, round_)
+    return store.checkpoint_path(Replica(TINY.training_key, digits.fingerprint, seed, round_))
 
 
 @pytest.fixture
@@ -364,8 +368,8 @@ def test_every_operation_starts_from_the_dense_references(
     # lost after the fact: trained again from the dense references, not from the operation before
     store.rows_path("operated", "smoke").unlink()
     for seed in (0, 1):
-        path = store.checkpoint_path(OPERATED.checkpoint_key(2), tiny.fingerprint, seed, 2)
-        path.unlink()
+        replica = Replica(OPERATED.checkpoint_key(2), tiny.fingerprint, seed, 2)
+        store.checkpoint_path(replica).unlink()
     again = run(OPERATED_EXPERIMENT, "smoke", device="cpu", store=store, quiet=True)
     assert numbers(again) == numbers(rows)
 
@@ -456,16 +460,73 @@ def test_a_lost_cache_is_no_loss(tiny: Dataset, store: Store) -> None:
     assert_close(go(store, 0, 1), [*rows, *(row for row in go(store, 1))])
 
 
-def test_a_damaged_checkpoint_is_named(tiny: Dataset, store: Store) -> None:
-    go(store)
+def damage(path: Path, other: Path, way: str) -> None:
+    """Spoil a checkpoint in place."""
+    tensors = load_file(path)
+    match way:
+        case "a flipped bit":
+            whole = bytearray(path.read_bytes())
+            whole[-1000] ^= 1
+            path.write_bytes(whole)
+        case "another seed's":
+            shutil.copy(other, path)
+        case "not a number":
+            save_file(tensors | {"weight": tensors["weight"] * math.nan}, path)
+        case "a revived weight":
+            save_file(tensors | {"weight": torch.ones_like(tensors["weight"])}, path)
+
+
+@pytest.mark.parametrize("way", ["a flipped bit", "another seed's", "not a number", "a revived weight"])
+def test_a_useless_checkpoint_is_said_and_trained_again(
+    tiny: Dataset, store: Store, trained: Any, caplog: pytest.LogCaptureFixture, way: str
+) -> None:
+    rows = go(store, 1)
     store.rows_path("tiny", "smoke").unlink()
     path = checkpoint(store, tiny, 1, 1)
-    path.write_bytes(path.read_bytes()[:-8])
-    with pytest.raises(CheckpointError, match="damaged") as caught:
-        go(store)
-    assert str(path) in str(caught.value)
-    path.unlink()  # the remedy that the message gives
-    go(store)
+    go(store, 0)
+    before = load_file(path)
+    damage(path, checkpoint(store, tiny, 0, 1), way)
+    del trained[:]
+    assert numbers(go(store, 1)) == numbers(rows)
+    assert trained == [(1, (1,))]
+    (message,) = caplog.messages
+    assert str(path) in message
+    after = load_file(path)
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+
+
+def test_rows_name_what_trained_and_what_measured(
+    tiny: Dataset, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trained and measured at one commit; then measured anew at another; then from files of old."""
+    monkeypatch.setattr(machine, "code_version", lambda: ("first", True))
+    path = store.rows_path("tiny", "smoke")
+    here = (torch.__version__, f"cpu {platform.machine()}", torch.get_num_threads(), 1)
+    by = {(row.commit, row.dirty, row.torch, row.device, row.threads, row.replicas) for row in go(store, 0)}
+    assert by == {("first", True, *here)}
+    assert "first with uncommitted changes, torch" in provenance(line(store))
+    path.unlink()
+    monkeypatch.setattr(machine, "code_version", lambda: ("second", False))
+
+    def training() -> set[Any]:
+        return {
+            (row.commit, row.training_commit, row.training_dirty, row.training_torch, row.training_device)
+            + (row.training_threads, row.training_replicas)
+            for row in go(store, 0)
+        }
+
+    assert training() == {("second", "first", True, *here)}
+    assert "commit second (trained: first with uncommitted changes), torch" in provenance(line(store))
+    path.unlink()
+    for file in store.cache.rglob("*.safetensors"):
+        save_file(load_file(file), file)
+    assert training() == {("second", *(None,) * 6)}
+    assert "commit second, torch" in provenance(line(store))
+
+
+def line(store: Store) -> pd.DataFrame:
+    """The rows of the tiny experiment, as :func:`provenance` reads them."""
+    return frame(store.rows("tiny", "smoke")).assign(scale="smoke")
 
 
 def test_other_data_do_not_mix(tiny: Dataset, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Where results and checkpoints live, and how they are written: whole or not at all."""
 
 import contextlib
+import logging
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,22 +10,18 @@ from pathlib import Path
 
 import platformdirs
 from filelock import FileLock
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from sparse_robust.data import path_of
 
+from . import checkpoints
+from .checkpoints import Checkpoint, CheckpointError, Replica
 from .rows import BlockRow, Row, read, read_blocks
 
 RESULTS_VARIABLE = "SPARSE_ROBUST_RESULTS"
 CACHE_VARIABLE = "SPARSE_ROBUST_CACHE"
-SECONDS = "training_seconds"
-"""Of the metadata of a checkpoint."""
 
-
-class CheckpointError(ValueError):
-    """A stored checkpoint that cannot be used; names the file and the remedy."""
+_LOG = logging.getLogger(__name__)
 
 
 class StoreError(OSError):
@@ -169,44 +166,27 @@ class Store:
             order = sorted(merged.values(), key=lambda b: (*b.identity[:5], b.attack or ""))
             write_atomically(path, "".join(block.to_json() + "\n" for block in order).encode())
 
-    def checkpoint_path(self, key: str, fingerprint: str, seed: int, round_: int) -> Path:
-        """The file of one replica after one round, by what it was computed from."""
-        return (
-            self.cache
-            / "checkpoints"
-            / f"{key}-{fingerprint}"
-            / f"seed-{seed}"
-            / f"round-{round_}.safetensors"
-        )
+    def checkpoint_path(self, of: Replica) -> Path:
+        """The file of one replica."""
+        folder = self.cache / "checkpoints" / f"{of.spec}-{of.data}" / f"seed-{of.seed}"
+        return folder / f"round-{of.round}.safetensors"
 
-    def save_checkpoint(self, path: Path, tensors: Mapping[str, Tensor], seconds: float | None) -> None:
-        """Store one replica's tensors, and how long its last training took."""
-        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        write_atomically(path, save(plain, None if seconds is None else {SECONDS: repr(seconds)}))
+    def save_checkpoint(self, of: Replica, checkpoint: Checkpoint) -> None:
+        """Store one replica."""
+        write_atomically(self.checkpoint_path(of), checkpoints.to_bytes(of, checkpoint))
 
-    def load_checkpoint(
-        self, path: Path, like: Mapping[str, Tensor]
-    ) -> tuple[dict[str, Tensor], float | None]:
-        """Read one replica's tensors, which have the names, shapes and types of those of ``like``.
+    def find_checkpoint(self, of: Replica, like: Mapping[str, Tensor]) -> Checkpoint | None:
+        """One replica, if it is stored and sound; that it is not sound is logged.
 
-        Returns:
-            the tensors, and how long the last training took, if the file says so.
-
-        Raises:
-            CheckpointError: if the file is damaged or holds something else.
+        Args:
+            of: which.
+            like: tensors of the names, shapes and types that it must have.
         """
-        remedy = "delete it, it will be computed again"
+        path = self.checkpoint_path(of)
+        if not path.exists():
+            return None
         try:
-            with safe_open(path, framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                seconds = (file.metadata() or {}).get(SECONDS)
-        except SafetensorError as error:
-            raise CheckpointError(f"{path}: damaged ({error}); {remedy}") from None
-        layout, wanted = _layout(tensors), _layout(like)
-        if layout != wanted:
-            raise CheckpointError(f"{path}: expected {wanted}, found {layout}; {remedy}")
-        return tensors, None if seconds is None else float(seconds)
-
-
-def _layout(tensors: Mapping[str, Tensor]) -> dict[str, str]:
-    return {name: f"{tensor.dtype} {[*tensor.shape]}" for name, tensor in sorted(tensors.items())}
+            return checkpoints.read(path, of, like)
+        except CheckpointError as error:
+            _LOG.warning("%s; it is trained again", error)
+            return None
