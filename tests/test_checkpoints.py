@@ -69,8 +69,7 @@ def test_every_flipped_bit_is_found_or_harmless(path: Path) -> None:
         path.write_bytes(flipped)
         try:
             found = read(path, REPLICA, STATE)
-        except CheckpointError as error:
-            assert str(error).startswith(f"{path}: ")
+        except CheckpointError:
             continue
         harmless += 1
         assert (found.seconds, found.program) == (0.1, PROGRAM)
