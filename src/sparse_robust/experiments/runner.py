@@ -1,7 +1,8 @@
 """Run an experiment: resume, train, prune round by round, measure, store."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -175,6 +176,30 @@ class Run:
         self.have |= {row.identity for row in rows}
 
 
+def chains(
+    experiment: Experiment, profile: Profile, seeds: Sequence[int], device: torch.device
+) -> tuple[tuple[int, ...], ...]:
+    """Which seeds are computed together, in one batched program, and which apart; each once, in order.
+
+    On a GPU, networks of which one does not fill it are computed together. On a CPU every seed is computed
+    alone, so that its numbers depend neither on the other seeds nor on how many run side by side.
+    """
+    once = tuple(dict.fromkeys(seeds))
+    alone = device.type == "cpu" or any(spec.one_by_one for spec in experiment.variants(profile))
+    return tuple((seed,) for seed in once) if alone else (once,)
+
+
+@contextmanager
+def fixed_threads(device: torch.device) -> Iterator[None]:
+    """Compute in one thread on a CPU, whatever it offers: sums depend on how many threads share them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if device.type == "cpu" else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def run(
     experiment: Experiment,
     profile: Profile,
@@ -206,23 +231,24 @@ def run(
         StoreError: if nothing can be stored.
     """
     variants, place, store = experiment.variants(profile), choose_device(device), store or Store.default()
-    wanted = tuple(dict.fromkeys(experiment.seeds[profile] if seeds is None else seeds))
+    groups = chains(experiment, profile, experiment.seeds[profile] if seeds is None else seeds, place)
     keys = set()
-    for spec in variants:
-        dataset = load(spec, root)
-        for group in [(seed,) for seed in wanted] if spec.one_by_one else [wanted]:
-            job = Run(
-                experiment,
-                profile,
-                spec,
-                group,
-                device=place,
-                root=root,
-                dataset=dataset,
-                store=store,
-                quiet=quiet,
-            )
-            job()
-        keys.add((spec.key, dataset.fingerprint))
-    rows = store.rows(experiment.name, profile)
+    with fixed_threads(place):
+        for spec in variants:
+            dataset = load(spec, root)
+            keys.add((spec.key, dataset.fingerprint))
+            for group in groups:
+                job = Run(
+                    experiment,
+                    profile,
+                    spec,
+                    group,
+                    device=place,
+                    root=root,
+                    dataset=dataset,
+                    store=store,
+                    quiet=quiet,
+                )
+                job()
+    rows, wanted = store.rows(experiment.name, profile), {seed for group in groups for seed in group}
     return [row for row in rows if (row.spec, row.data) in keys and row.seed in wanted]
