@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import active_children
 from pathlib import Path
@@ -106,3 +108,49 @@ def test_a_killed_process_is_one_clear_error(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(ProcessPoolExecutor, "submit", lambda self, *_, **__: submit(self, killed))
     with pytest.raises(WorkerError, match="linear-binary: one of 2 processes was killed"):
         run_side_by_side(BINARY, "smoke", 2, device="cpu", seeds=[0, 1], store=Store(tmp_path, tmp_path))
+
+
+DRIVER = """
+import sys, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import active_children
+from sparse_robust.__main__ import main
+
+submit, submitted = ProcessPoolExecutor.submit, []
+
+def sleeping(self, *_, **__):
+    submitted.append(submit(self, time.sleep, 600))
+    if len(submitted) == 2:
+        while not all(job.running() for job in submitted):
+            time.sleep(0.05)
+        print(*(child.pid for child in active_children()), flush=True)
+    return submitted[-1]
+
+ProcessPoolExecutor.submit = sleeping
+sys.exit(main("run linear-binary --profile smoke --seeds 0,1 --processes 2 --device cpu".split()))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_to_the_parent_leaves_no_orphan(tmp_path: Path, number: signal.Signals) -> None:
+    folders = {"SPARSE_ROBUST_RESULTS": str(tmp_path / "r"), "SPARSE_ROBUST_CACHE": str(tmp_path / "c")}
+    with subprocess.Popen(
+        [sys.executable, "-c", DRIVER],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | folders,
+    ) as parent:
+        assert parent.stdout is not None
+        children = [int(word) for word in parent.stdout.readline().split()]
+        assert len(children) == 2
+        parent.send_signal(number)
+        _, errors = parent.communicate()  # which ends when the children have closed its pipes, too
+    if number == signal.SIGTERM:
+        assert parent.returncode == 128 + number
+        assert "Traceback" not in errors
+        assert errors.count("Interrupted. What was finished is stored") == 1
+    for child in children:
+        while Path("/proc", str(child)).exists():  # that of a zombie remains until its new parent has seen it
+            if Path("/proc", str(child), "stat").read_text().split()[2] == "Z":
+                break

@@ -1,12 +1,15 @@
 """Storage: whole files or none, whatever interrupts a write and whoever else is writing."""
 
+import logging
 import multiprocessing
 import os
+import platform
 import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -165,6 +168,47 @@ def test_a_read_only_folder_is_named(store: Store, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     with pytest.raises(StoreError, match=r"results: nothing can be stored there \(Permission denied\)"):
         store.prepare()
+
+
+def test_drafts_that_nobody_writes_any_more_are_swept(store: Store) -> None:
+    paths = [store.results / ".e.smoke.jsonl.0.draft", store.cache / "checkpoints" / "k" / ".round-0.1.draft"]
+    young, other = (paths[1].with_name(name) for name in (".round-0.2.draft", "old.draft"))
+    for path in (*paths, young, other):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("half of")
+        if path != young:
+            os.utime(path, (0, 0))
+    store.prepare()
+    assert [path.exists() for path in (*paths, young, other)] == [False, False, True, True]
+
+
+def test_who_waits_for_a_lock_says_for_whom(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    path, free = store.rows_path("e", "smoke"), Event()
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            free.set()
+
+    def hold() -> None:
+        with module.locked(path):
+            held.set()
+            free.wait()
+
+    held, handler = Event(), Handler()
+    holder = Thread(target=hold)
+    logger = logging.getLogger(module.__name__)
+    logger.addHandler(handler)
+    holder.start()
+    held.wait()
+    store.add_rows("e", "smoke", [ROW])
+    holder.join()
+    logger.removeHandler(handler)
+    who = f"process {os.getpid()} on {platform.node()}"
+    assert caplog.messages == [f"{path}: waiting for {who}, which is writing to it"]
+    assert store.rows("e", "smoke") == [ROW]
 
 
 def test_folders_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,13 +104,13 @@ def run_side_by_side(
             load(spec, root)  # downloads once what each process then reads
         workers = pool(processes)
         with workers, tqdm(total=len(wanted), desc=f"{experiment.name} ({profile}), seeds") as bar:
-            jobs = [
-                workers.submit(
-                    run, experiment, profile, device=place, seeds=[s], root=root, store=store, quiet=True
-                )
-                for s, place in zip(wanted, places, strict=True)
-            ]
             try:
+                jobs = [
+                    workers.submit(
+                        run, experiment, profile, device=place, seeds=[s], root=root, store=store, quiet=True
+                    )
+                    for s, place in zip(wanted, places, strict=True)
+                ]
                 for job in as_completed(jobs):
                     job.result()
                     bar.update()

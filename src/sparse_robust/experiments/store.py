@@ -3,13 +3,15 @@
 import contextlib
 import logging
 import os
+import platform
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from sparse_robust.data import path_of
@@ -20,6 +22,10 @@ from .rows import BlockRow, Row, read, read_blocks
 
 RESULTS_VARIABLE = "SPARSE_ROBUST_RESULTS"
 CACHE_VARIABLE = "SPARSE_ROBUST_CACHE"
+PATIENCE = 5.0
+"""Seconds to wait for a lock before saying so."""
+ABANDONED = 3600.0
+"""Seconds after which a draft, which takes seconds to write, is nobody's."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -89,10 +95,35 @@ def _write_draft(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of ``path``, which lies beside it, so that all who share the file share the lock."""
+    """Hold the lock of ``path``, which lies beside it, so that all who share the file share the lock.
+
+    Whoever waits for long logs for whom.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock")):
-        yield
+    lock, holder = (path.with_name(f".{path.name}.{suffix}") for suffix in ("lock", "holder.lock"))
+    with _patiently(FileLock(lock), path, holder):
+        holder.write_text(f"process {os.getpid()} on {platform.node()}")
+        try:
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+
+
+def _patiently(lock: FileLock, path: Path, holder: Path) -> contextlib.AbstractContextManager[object]:
+    try:
+        return lock.acquire(timeout=PATIENCE)
+    except Timeout:
+        who = holder.read_text() if holder.exists() else "another process"
+        _LOG.warning("%s: waiting for %s, which is writing to it", path, who)
+        return lock.acquire()
+
+
+def sweep(folder: Path) -> None:
+    """Delete drafts that nobody can be writing any more: a kill leaves them behind."""
+    for draft in folder.rglob(".*.draft"):
+        with contextlib.suppress(FileNotFoundError):  # two may sweep at a time
+            if time.time() - draft.stat().st_mtime > ABANDONED:
+                draft.unlink()
 
 
 @dataclass(frozen=True)
@@ -117,6 +148,8 @@ class Store:
     def prepare(self) -> None:
         """Create the folders and see that they can be written to, before hours go into a computation.
 
+        Drafts of processes that were killed are deleted from them.
+
         Raises:
             StoreError: if one cannot.
         """
@@ -125,6 +158,7 @@ class Store:
                 folder.mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryFile(dir=folder):
                     pass
+                sweep(folder)
             except OSError as error:
                 raise StoreError(
                     f"{folder}: nothing can be stored there ({error.strerror}); "
