@@ -10,6 +10,7 @@ import torch
 from sparse_robust import metrics
 from sparse_robust.data import embedded_digits
 from sparse_robust.experiments import Store, run
+from sparse_robust.experiments.checkpoints import Replica
 from sparse_robust.experiments.stages import arrays, build
 from sparse_robust.measurements import Subject
 from sparse_robust.measurements.clever_scores import (
@@ -108,9 +109,11 @@ def test_rows_equal_direct_calls(tmp_path: Any) -> None:
     assert {round_ for _, round_, _, _ in found} == set(SPEC.measured)
     test = arrays(SPEC, data, torch.device("cpu"))
     model = build(SPEC, [1], torch.device("cpu")).model
-    path = store.checkpoint_path(SPEC.training_key, data.fingerprint, 1, 3)
-    state, _ = store.load_checkpoint(path, build(SPEC, [1], torch.device("cpu")).split()[0])
-    model.load_state_dict({k: v[None] for k, v in state.items() if not k.startswith("mask/")})
+    replica = Replica(SPEC.training_key, data.fingerprint, 1, 3)
+    checkpoint = store.find_checkpoint(replica, build(SPEC, [1], torch.device("cpu")).split()[0].tensors)
+    assert checkpoint is not None
+    tensors = checkpoint.tensors.items()
+    model.load_state_dict({name: x[None] for name, x in tensors if not name.startswith("mask/")})
     for attack in SPEC.attacks[:2]:
         options = dict(attack.options)
         n, p = attack.examples, 2 if attack.name == "CLEVER l_2" else inf

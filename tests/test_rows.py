@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sparse_robust.experiments import Row, RowError
-from sparse_robust.experiments.rows import parse, read
+from sparse_robust.experiments.rows import REQUIRED, parse, read
 
 ROW = Row(
     experiment="linear-binary",
@@ -31,7 +31,17 @@ ROW = Row(
     data="44deee05e67e",
     data_description="MNIST sample",
     seconds=0.5,
+    threads=1,
+    replicas=2,
+    training_commit="ba9876543210",
+    training_dirty=True,
+    training_torch="2.12.0",
+    training_device="gpu",
+    training_threads=4,
+    training_replicas=10,
 )
+LATER = [f.name for f in fields(Row) if f.name not in REQUIRED]
+"""Fields that rows of earlier versions lack."""
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 natural = st.integers(min_value=0)
@@ -55,6 +65,10 @@ rows = st.builds(
     data=st.text(),
     data_description=st.text(),
     seconds=positive,
+    threads=st.none() | st.integers(min_value=1),
+    replicas=st.none() | st.integers(min_value=1),
+    training_commit=st.none() | st.text(),
+    training_dirty=st.none() | st.booleans(),
 )
 
 
@@ -76,6 +90,12 @@ def test_a_file_is_read_in_order(tmp_path: Path, several: list[Row]) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(row.to_json() + "\n" for row in several))
     assert read(path) == several
+
+
+def test_a_row_of_an_earlier_version_is_written_as_it_was() -> None:
+    line = json.dumps({k: v for k, v in asdict(ROW).items() if k in REQUIRED}, separators=(",", ":"))
+    assert len(REQUIRED) == 17
+    assert parse(line.encode(), "here").to_json() == line
 
 
 def test_infinity_is_null_and_nothing_else_is() -> None:
@@ -117,6 +137,7 @@ BAD = {
     "a layer's sparsity": (damaged(metric="sparsity_2", value=-0.1), r"sparsity_2 must lie in \[0, 1\]"),
     "n below 0": (damaged(n=-5), "seed, round, n, seconds and stderr must be at least 0"),
     "seconds below 0": (damaged(seconds=-1.0), "must be at least 0"),
+    "no threads": (damaged(threads=0), "threads and replicas must be at least 1"),
     "brackets within brackets": (b"[" * 100_000, "brackets within brackets"),
     "stderr NaN": (damaged(stderr=math.nan), r"stderr must be float \| None, got nan"),
 }
@@ -135,12 +156,15 @@ def test_a_bad_line_is_named(tmp_path: Path, fault: str) -> None:
 
 
 @pytest.mark.parametrize("name", [f.name for f in fields(Row)])
-def test_every_field_is_required_and_typed(name: str) -> None:
+def test_every_field_is_typed_and_those_of_all_versions_are_required(name: str) -> None:
     record = asdict(ROW)
     wrong = {"an": "object"}
     with pytest.raises(RowError, match=f"here: {name} must be"):
         parse(json.dumps(record | {name: wrong}).encode(), "here")
     del record[name]
+    if name in LATER:
+        assert getattr(parse(json.dumps(record).encode(), "here"), name) is None
+        return
     with pytest.raises(RowError, match=rf"here: missing or unknown fields \['{name}'\]"):
         parse(json.dumps(record).encode(), "here")
 

@@ -1,5 +1,10 @@
 """Seeds in processes of their own give the rows of one process."""
 
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import active_children
 from pathlib import Path
 from threading import RLock
@@ -8,7 +13,7 @@ import pytest
 from tqdm import tqdm
 
 from sparse_robust.experiments import Store, run, run_side_by_side, side_by_side
-from sparse_robust.experiments.side_by_side import pool, usual_processes
+from sparse_robust.experiments.side_by_side import WorkerError, pool, spread, usual_processes
 from sparse_robust.studies.catalogue import find
 
 BINARY = find("linear-binary")
@@ -24,7 +29,7 @@ def test_processes_store_what_one_process_stores(tmp_path: Path) -> None:
     found = run_side_by_side(BINARY, "smoke", 2, device="cpu", seeds=[2, 0], store=shared)
     assert {row.seed for row in found} == {0, 2}
     values = {row.identity: row.value for row in found}
-    assert values == pytest.approx({row.identity: row.value for row in expected})
+    assert values == {row.identity: row.value for row in expected}, "bit by bit"
     assert shared.rows("linear-binary", "smoke") == found, (
         "every process wrote into one file, and lost nothing"
     )
@@ -75,15 +80,77 @@ def test_an_unknown_profile_is_as_clear_as_in_one_process(tmp_path: Path) -> Non
         run_side_by_side(find("vgg"), "laptop", 2, seeds=[0, 1], store=Store(tmp_path, tmp_path))
 
 
-def test_the_usual_way_is_the_faster_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_usually_every_core_has_a_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 6)
-    for name in ("lenet-300-100", "clever", "lenet-5", "activation-sparsity-lenet-5", "surgery"):
-        assert [usual_processes(find(name), p, "cpu") for p in ("smoke", "laptop", "paper")] == [1, 6, 6]
-    for name in ("linear-binary", "vgg"):
-        assert usual_processes(find(name), "paper", "cpu") == 1
+    assert [usual_processes(profile, "cpu") for profile in ("smoke", "laptop", "paper")] == [1, 6, 6]
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
-    assert usual_processes(find("lenet-5"), "paper", "cuda") == 1
-    assert usual_processes(find("lenet-5"), "paper", "auto") == 1
+    assert usual_processes("paper", "cuda") == usual_processes("paper", "auto") == 1
     with pytest.raises(ValueError, match="no device 'tpu'"):
-        usual_processes(find("lenet-5"), "paper", "tpu")
+        usual_processes("paper", "tpu")
+
+
+def test_gpus_are_taken_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    for device in ("cuda", "auto"):
+        assert spread(device, 5) == ["cuda:0", "cuda:1", "cuda:2", "cuda:0", "cuda:1"]
+    assert spread("cuda:1", 2) == ["cuda:1", "cuda:1"]
+    assert spread("cpu", 2) == ["cpu", "cpu"]
+
+
+def killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_process_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    submit = ProcessPoolExecutor.submit
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", lambda self, *_, **__: submit(self, killed))
+    with pytest.raises(WorkerError, match="linear-binary: one of 2 processes was killed"):
+        run_side_by_side(BINARY, "smoke", 2, device="cpu", seeds=[0, 1], store=Store(tmp_path, tmp_path))
+
+
+DRIVER = """
+import sys, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import active_children
+from sparse_robust.__main__ import main
+
+submit, submitted = ProcessPoolExecutor.submit, []
+
+def sleeping(self, *_, **__):
+    submitted.append(submit(self, time.sleep, 600))
+    if len(submitted) == 2:
+        while not all(job.running() for job in submitted):
+            time.sleep(0.05)
+        print(*(child.pid for child in active_children()), flush=True)
+    return submitted[-1]
+
+ProcessPoolExecutor.submit = sleeping
+sys.exit(main("run linear-binary --profile smoke --seeds 0,1 --processes 2 --device cpu".split()))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_to_the_parent_leaves_no_orphan(tmp_path: Path, number: signal.Signals) -> None:
+    folders = {"SPARSE_ROBUST_RESULTS": str(tmp_path / "r"), "SPARSE_ROBUST_CACHE": str(tmp_path / "c")}
+    with subprocess.Popen(
+        [sys.executable, "-c", DRIVER],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | folders,
+    ) as parent:
+        assert parent.stdout is not None
+        children = [int(word) for word in parent.stdout.readline().split()]
+        assert len(children) == 2
+        parent.send_signal(number)
+        _, errors = parent.communicate()  # which ends when the children have closed its pipes, too
+    if number == signal.SIGTERM:
+        assert parent.returncode == 128 + number
+        assert "Traceback" not in errors
+        assert errors.count("Interrupted. What was finished is stored") == 1
+    for child in children:
+        while Path("/proc", str(child)).exists():  # that of a zombie remains until its new parent has seen it
+            if Path("/proc", str(child), "stat").read_text().split()[2] == "Z":
+                break

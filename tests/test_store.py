@@ -1,21 +1,23 @@
 """Storage: whole files or none, whatever interrupts a write and whoever else is writing."""
 
+import logging
 import multiprocessing
 import os
+import platform
 import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
-from torch import Tensor
 
-from sparse_robust.experiments import PROFILES, CheckpointError, Row, Store, StoreError
+from sparse_robust.experiments import PROFILES, Row, Store, StoreError
 from sparse_robust.experiments import store as module
+from sparse_robust.experiments.checkpoints import Checkpoint, Replica
 from sparse_robust.experiments.load import PUBLISHED_FILES
 from sparse_robust.experiments.store import cache_folder, results_folder, write_atomically
 
@@ -38,7 +40,7 @@ ROW = Row(
     data_description="made",
     seconds=0.0,
 )
-STATE = {"weight": torch.arange(6.0).view(1, 6), "mask/weight": torch.tensor([[True] * 5 + [False]])}
+REPLICA = Replica("k", "f", 0, 1)
 
 
 class Crash(BaseException):
@@ -60,17 +62,17 @@ def test_a_crash_while_writing_changes_nothing(
     store: Store, monkeypatch: pytest.MonkeyPatch, where: tuple[Any, str], there: bool
 ) -> None:
     rows_path = store.rows_path("e", "smoke")
-    checkpoint = store.checkpoint_path("k", "f", 0, 1)
+    checkpoint = store.checkpoint_path(REPLICA)
     if there:
         store.add_rows("e", "smoke", [ROW])
-        store.save_checkpoint(checkpoint, STATE, None)
+        store.save_checkpoint(REPLICA, Checkpoint({"weight": torch.zeros(1)}))
     before = [path.read_bytes() if path.exists() else None for path in (rows_path, checkpoint)]
     with monkeypatch.context() as patch:
         patch.setattr(*where, crash)
         with pytest.raises(Crash):
             store.add_rows("e", "smoke", [replace(ROW, seed=1)])
         with pytest.raises(Crash):
-            store.save_checkpoint(checkpoint, {"weight": torch.ones(1)}, 1.5)
+            store.save_checkpoint(REPLICA, Checkpoint({"weight": torch.ones(1)}, 1.5))
     after = [path.read_bytes() if path.exists() else None for path in (rows_path, checkpoint)]
     assert after == before
     assert not [*store.results.glob("*.draft"), *checkpoint.parent.glob("*.draft")], "a draft was left behind"
@@ -142,59 +144,6 @@ def test_two_writers_lose_nothing(store: Store) -> None:
     assert [row.seed for row in store.rows("e", "smoke")] == list(range(24))
 
 
-def test_checkpoint_round_trip(store: Store) -> None:
-    path = store.checkpoint_path("k", "f", 3, 2)
-    store.save_checkpoint(path, STATE, 0.1)
-    loaded, seconds = store.load_checkpoint(path, STATE)
-    assert seconds == 0.1
-    assert set(loaded) == set(STATE)
-    assert all(torch.equal(loaded[name], tensor) for name, tensor in STATE.items())
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        (("a", "f", 0, 0), ("b", "f", 0, 0)),
-        (("a", "f", 0, 0), ("a", "g", 0, 0)),
-        (("a", "f", 1, 0), ("a", "f", 0, 0)),
-        (("a", "f", 0, 1), ("a", "f", 0, 0)),
-    ],
-)
-def test_everything_that_made_a_checkpoint_is_in_its_path(store: Store, one: Any, other: Any) -> None:
-    assert store.checkpoint_path(*one) != store.checkpoint_path(*other)
-
-
-@pytest.mark.parametrize("left", [0, 4, 30, -1])
-def test_a_truncated_checkpoint_is_named(store: Store, left: int) -> None:
-    path = store.checkpoint_path("k", "f", 0, 0)
-    store.save_checkpoint(path, STATE, None)
-    path.write_bytes(path.read_bytes()[:left])
-    with pytest.raises(CheckpointError, match="delete it, it will be computed again") as caught:
-        store.load_checkpoint(path, STATE)
-    assert str(caught.value).startswith(f"{path}: damaged")
-
-
-@pytest.mark.parametrize(
-    "foreign",
-    [
-        {"weight": STATE["weight"]},
-        STATE | {"bias": torch.zeros(1)},
-        STATE | {"weight": torch.zeros(1, 5)},
-        STATE | {"mask/weight": torch.zeros(1, 6)},
-    ],
-    ids=["missing", "unknown", "shape", "type"],
-)
-def test_a_foreign_checkpoint_is_named(store: Store, foreign: dict[str, Tensor]) -> None:
-    path = store.checkpoint_path("k", "f", 0, 0)
-    path.parent.mkdir(parents=True)
-    save_file(foreign, path)
-    with pytest.raises(
-        CheckpointError, match=r"expected .*torch.float32 \[1, 6\].*found .*; delete it"
-    ) as caught:
-        store.load_checkpoint(path, STATE)
-    assert str(caught.value).startswith(f"{path}: ")
-
-
 def test_folders_are_made_on_demand(store: Store) -> None:
     store.prepare()
     assert [*store.results.iterdir(), *store.cache.iterdir()] == []
@@ -219,6 +168,47 @@ def test_a_read_only_folder_is_named(store: Store, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     with pytest.raises(StoreError, match=r"results: nothing can be stored there \(Permission denied\)"):
         store.prepare()
+
+
+def test_drafts_that_nobody_writes_any_more_are_swept(store: Store) -> None:
+    paths = [store.results / ".e.smoke.jsonl.0.draft", store.cache / "checkpoints" / "k" / ".round-0.1.draft"]
+    young, other = (paths[1].with_name(name) for name in (".round-0.2.draft", "old.draft"))
+    for path in (*paths, young, other):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("half of")
+        if path != young:
+            os.utime(path, (0, 0))
+    store.prepare()
+    assert [path.exists() for path in (*paths, young, other)] == [False, False, True, True]
+
+
+def test_who_waits_for_a_lock_says_for_whom(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    path, free = store.rows_path("e", "smoke"), Event()
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            free.set()
+
+    def hold() -> None:
+        with module.locked(path):
+            held.set()
+            free.wait()
+
+    held, handler = Event(), Handler()
+    holder = Thread(target=hold)
+    logger = logging.getLogger(module.__name__)
+    logger.addHandler(handler)
+    holder.start()
+    held.wait()
+    store.add_rows("e", "smoke", [ROW])
+    holder.join()
+    logger.removeHandler(handler)
+    who = f"process {os.getpid()} on {platform.node()}"
+    assert caplog.messages == [f"{path}: waiting for {who}, which is writing to it"]
+    assert store.rows("e", "smoke") == [ROW]
 
 
 def test_folders_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

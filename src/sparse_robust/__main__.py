@@ -4,6 +4,7 @@ import argparse
 import errno
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,8 +91,8 @@ def parser() -> argparse.ArgumentParser:
         "--processes",
         type=int,
         metavar="N",
-        help="run N seeds side by side, for networks of which one does not fill the device "
-        "(default: one for each core for the LeNets on a CPU, else 1)",
+        help="run N seeds side by side, on GPUs in turn; numbers of a CPU do not depend on it "
+        "(default: on a CPU one for each core, else 1)",
     )
     one.add_argument("--data", metavar="FOLDER", help=place)
 
@@ -204,10 +205,20 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as an interrupt does."""
+
+
+def terminate(number: int, frame: object) -> None:
+    """What SIGTERM does."""
+    raise Terminated
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit status."""
     write_in_any_encoding()
     options = parser().parse_args(arguments)
+    before = signal.signal(signal.SIGTERM, terminate)
     try:
         status = run(options)
         sys.stdout.flush()  # while an output that cannot be written to is still an error of ours
@@ -220,9 +231,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             discard_output()
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print("\nInterrupted. What was finished is stored; the same command goes on there.", file=sys.stderr)
-        return 130
+        return 128 + (signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def random_masks(model: nn.Module) -> Masks:
 def one_program(
     net: NetworkName, model: Classifier, masks: Masks, x: Tensor, y: Tensor, steps: int
 ) -> list[nn.Sequential]:
-    """All replicas in one batched program: what `run` does on a GPU, or with `--processes 1`."""
+    """All replicas in one batched program: what `run` does on a GPU."""
     seeds = range(count(masks))
     train(model, masks, x, y, replace(DESCENT, steps=steps), seeds=seeds, stage=STAGE)
     return [plain(model, r) for r in seeds]

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sparse_robust.data import Split, load_mnist, pixels
 from sparse_robust.experiments import Store
+from sparse_robust.experiments.checkpoints import Replica
 from sparse_robust.experiments.load import stored
 from sparse_robust.experiments.machine import code_version
 from sparse_robust.experiments.statistics import summary
@@ -67,8 +68,7 @@ def write(store: Store, root: Path | str | None = None, folder: Path = FOLDER) -
         one record for each network: name, round, sparsity, accuracy before and after rounding.
 
     Raises:
-        CheckpointError: if a checkpoint is damaged.
-        FileNotFoundError: if one is missing; the message says how to train it.
+        FileNotFoundError: if a checkpoint is missing or damaged; the message says how to train it.
     """
     (spec,) = find(EXPERIMENT).variants("paper")
     dataset = load_mnist(root)
@@ -77,11 +77,12 @@ def write(store: Store, root: Path | str | None = None, folder: Path = FOLDER) -
     like |= {f"mask/{part}.weight": like[f"{part}.weight"].bool() for part in LAYERS}
     records, blob = [], b""
     for name, round_ in rounds().items():
-        path = store.checkpoint_path(spec.checkpoint_key(round_), dataset.fingerprint, SEED, round_)
-        if not path.exists():
+        replica = Replica(spec.checkpoint_key(round_), dataset.fingerprint, SEED, round_)
+        checkpoint = store.find_checkpoint(replica, like)
+        if checkpoint is None:
             train = f"python -m sparse_robust run {EXPERIMENT} --profile paper --seeds {SEED}"
-            raise FileNotFoundError(f"{path}: no checkpoint, first run: {train}")
-        state, _ = store.load_checkpoint(path, like)
+            raise FileNotFoundError(f"{store.checkpoint_path(replica)}: no checkpoint, first run: {train}")
+        state = checkpoint.tensors
         layers = [quantised(state[f"{part}.weight"], state[f"{part}.bias"][0]) for part in LAYERS]
         exact = [
             QuantisedLayer(

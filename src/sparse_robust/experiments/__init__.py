@@ -6,12 +6,11 @@ from .rows import Row, RowError
 from .runner import run
 from .side_by_side import run_side_by_side
 from .spec import Attack, Operations, Spec
-from .store import CheckpointError, Store, StoreError
+from .store import Store, StoreError
 
 __all__ = [
     "PROFILES",
     "Attack",
-    "CheckpointError",
     "Experiment",
     "Operations",
     "Profile",

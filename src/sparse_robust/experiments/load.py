@@ -147,10 +147,21 @@ def load_rows(experiment: Experiment, profile: str, device: str = "cpu") -> pd.D
 
 
 def origin(table: pd.DataFrame) -> dict[str, str]:
-    """Where numbers come from: experiment, scale, seeds, images, data, commit, torch, device."""
+    """Where numbers come from: experiment, scale, seeds, images, data, commit, torch, device.
 
-    def every(column: str) -> str:
-        return ", ".join(sorted({str(value) for value in table[column]}))
+    The last three are those of measuring, and those of training where they are known to differ.
+    """
+
+    known = table[table.training_commit.notna()]
+
+    def every(column: str, of: pd.DataFrame = table) -> str:
+        changed = column.endswith("commit") and of[column.replace("commit", "dirty")].any()
+        names = ", ".join(sorted({str(value) for value in of[column]}))
+        return names + (" with uncommitted changes" if changed else "")
+
+    def both(column: str) -> str:
+        trained = every(f"training_{column}", known)
+        return every(column) + (f" (trained: {trained})" if trained not in ("", every(column, known)) else "")
 
     return {
         "experiment": every("experiment"),
@@ -158,9 +169,9 @@ def origin(table: pd.DataFrame) -> dict[str, str]:
         "seeds": str(table.seed.nunique()),
         "images": str(table[table.metric == "accuracy"].n.max()),
         "data": f"{every('data_description')} ({every('data')})",
-        "commit": every("commit") + (" with uncommitted changes" if table.dirty.any() else ""),
-        "torch": every("torch"),
-        "device": every("device"),
+        "commit": both("commit"),
+        "torch": both("torch"),
+        "device": both("device"),
     }
 
 

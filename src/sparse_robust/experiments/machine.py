@@ -3,6 +3,7 @@
 import functools
 import platform
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -26,6 +27,33 @@ def code_version() -> tuple[str, bool]:
 def device_name(device: torch.device) -> str:
     """What computes, in words that mean something on another machine."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu {platform.machine()}"
+
+
+@dataclass(frozen=True)
+class Program:
+    """What computes, as far as the last digits of a number may depend on it.
+
+    Attributes:
+        commit: of the code.
+        dirty: whether the package differed from that commit.
+        torch: version.
+        device: in words.
+        threads: of PyTorch's operations on the CPU.
+        replicas: how many are computed with at once.
+    """
+
+    commit: str
+    dirty: bool
+    torch: str
+    device: str
+    threads: int
+    replicas: int
+
+
+def running(device: torch.device, replicas: int) -> Program:
+    """This process, as it computes with so many replicas on a device."""
+    threads = torch.get_num_threads()
+    return Program(*code_version(), torch.__version__, device_name(device), threads, replicas)
 
 
 def choose_device(name: str) -> torch.device:

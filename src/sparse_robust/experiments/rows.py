@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -37,13 +37,20 @@ class Row:
         value: the number; infinity (stored as null) where an attack failed.
         n: examples behind it.
         stderr: standard error over these examples, where there is one.
-        commit: of the code.
+        commit: of the code that measured it.
         dirty: whether the package differed from that commit.
         torch: version.
-        device: what computed it.
+        device: what measured it.
         data: fingerprint of the data.
         data_description: the data, in words.
-        seconds: wall time of the computation, divided by the replicas that shared it.
+        seconds: wall time of the measurement, divided by the replicas that shared it.
+        threads: of PyTorch's operations on the CPU while it was measured.
+        replicas: how many were measured at once, in one batched program.
+        training_commit, training_dirty, training_torch, training_device, training_threads,
+            training_replicas: the same of the last training of the model.
+
+    Fields from ``threads`` on are None, and left out of the file, where they are not known: in rows of
+    earlier versions, and of models from their checkpoints or from others.
     """
 
     experiment: str
@@ -63,6 +70,14 @@ class Row:
     data: str
     data_description: str
     seconds: float
+    threads: int | None = None
+    replicas: int | None = None
+    training_commit: str | None = None
+    training_dirty: bool | None = None
+    training_torch: str | None = None
+    training_device: str | None = None
+    training_threads: int | None = None
+    training_replicas: int | None = None
 
     @property
     def identity(self) -> Identity:
@@ -75,10 +90,14 @@ class Row:
         Raises:
             ValueError: if a number is not a number, or is infinite where only ``value`` may be.
         """
-        record = dict(vars(self))
+        record = {k: v for k, v in vars(self).items() if k in REQUIRED or v is not None}
         if self.value == math.inf:
             record["value"] = None
         return json.dumps(record, allow_nan=False, separators=(",", ":"))
+
+
+REQUIRED = frozenset(f.name for f in fields(Row) if f.default is MISSING)
+"""The fields that every row has."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +175,9 @@ def _impossible(row: Row) -> str | None:
     counts = (row.seed, row.round, row.n, row.seconds, row.stderr or 0)
     if min(counts) < 0:
         return f"seed, round, n, seconds and stderr must be at least 0, got {counts}"
+    ways = [row.threads, row.replicas, row.training_threads, row.training_replicas]
+    if any(count is not None and count < 1 for count in ways):
+        return f"threads and replicas must be at least 1, got {ways}"
     return None
 
 
@@ -174,11 +196,11 @@ def parse(line: bytes, where: str) -> Row:
         raise RowError(f"{where}: not a row (brackets within brackets); {remedy}") from None
     except json.JSONDecodeError as error:
         raise RowError(f"{where}: not JSON ({error.msg} at column {error.colno}); {remedy}") from None
-    names = [f.name for f in fields(Row)]
-    if not isinstance(record, dict) or set(record) != set(names):
-        others = sorted(set(record) ^ set(names)) if isinstance(record, dict) else type(record).__name__
+    if not isinstance(record, dict):
+        raise RowError(f"{where}: missing or unknown fields {type(record).__name__}; {remedy}")
+    if others := sorted((REQUIRED - set(record)) | (set(record) - set(_TYPES))):
         raise RowError(f"{where}: missing or unknown fields {others}; {remedy}")
-    for name in names:
+    for name in record:
         if not _accepts(name, record[name]) and not (name == "value" and record[name] is None):
             wanted = getattr(_TYPES[name], "__name__", _TYPES[name])
             raise RowError(f"{where}: {name} must be {wanted}, got {record[name]!r}; {remedy}")

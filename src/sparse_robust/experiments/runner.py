@@ -1,7 +1,8 @@
 """Run an experiment: resume, train, prune round by round, measure, store."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -13,8 +14,9 @@ from sparse_robust.measurements.contract import Progress
 from sparse_robust.metrics import total_sparsity
 from sparse_robust.models import prunable
 
+from .checkpoints import Replica
 from .experiment import Experiment, Profile
-from .machine import choose_device, code_version, device_name
+from .machine import choose_device, running
 from .rows import BlockRow, Row
 from .spec import Attack, Spec
 from .stages import Arrays, Population, advance, arrays, build, join, load, published
@@ -93,23 +95,20 @@ class Run:
         """
         if round_ == 0 and self.spec.weights is not None:
             return published(self.spec, self.seeds, self.device, self.root)
-        key = self.spec.checkpoint_key(round_)
-        paths = [
-            self.store.checkpoint_path(key, self.dataset.fingerprint, seed, round_) for seed in self.seeds
-        ]
-        if all(path.exists() for path in paths):
-            like = population.split()[0]
-            states, seconds = zip(*(self.store.load_checkpoint(path, like) for path in paths), strict=True)
-            known = None if None in seconds else seconds
-            return join(self.spec, self.seeds, list(states), known, self.device)
+        key, data_ = self.spec.checkpoint_key(round_), self.dataset.fingerprint
+        replicas = [Replica(key, data_, seed, round_) for seed in self.seeds]
+        like = population.split()[0].tensors
+        found = [self.store.find_checkpoint(replica, like) for replica in replicas]
+        sound = [checkpoint for checkpoint in found if checkpoint is not None]
+        if len(sound) == len(replicas):
+            return join(self.spec, self.seeds, sound, self.device)
         if round_ > 0 and self.spec.surgery is not None:
             population = self.reach(0, build(self.spec, self.seeds, self.device), data)
         with self.bar(self.spec.training(round_).steps, f"round {round_}, training") as bar:
             population = advance(self.spec, population, data, self.seeds, round_, bar.update)
-        seconds = population.seconds or (None,) * len(paths)
-        for path, state, took in zip(paths, population.split(), seconds, strict=True):
-            if not path.exists():
-                self.store.save_checkpoint(path, state, took)
+        for replica, old, new in zip(replicas, found, population.split(), strict=True):
+            if old is None:
+                self.store.save_checkpoint(replica, new)
         return population
 
     def measure(
@@ -142,7 +141,8 @@ class Run:
         if set(values) != set(names):
             raise RuntimeError(f"measured {sorted(map(str, values))}, promised {sorted(map(str, names))}")
         seconds = round((time.perf_counter() - start) / len(self.seeds), 3)
-        commit, dirty = code_version()
+        program = vars(running(self.device, len(self.seeds)))
+        trained = [vars(by) if by else {} for by in population.programs]
         sparsity = total_sparsity(prunable(population.model))
         rows = [
             Row(
@@ -156,13 +156,11 @@ class Run:
                 value=values[metric, under][r].value,
                 n=values[metric, under][r].n,
                 stderr=values[metric, under][r].stderr,
-                commit=commit,
-                dirty=dirty,
-                torch=torch.__version__,
-                device=device_name(self.device),
                 data=self.dataset.fingerprint,
                 data_description=self.dataset.description,
                 seconds=seconds,
+                **program,
+                **{f"training_{name}": value for name, value in trained[r].items()},
             )
             for metric, under in names
             for r, seed in enumerate(self.seeds)
@@ -176,6 +174,30 @@ class Run:
         self.store.add_blocks(name, profile, [block for block in blocks if block.blocks])
         self.store.add_rows(name, profile, rows)
         self.have |= {row.identity for row in rows}
+
+
+def chains(
+    experiment: Experiment, profile: Profile, seeds: Sequence[int], device: torch.device
+) -> tuple[tuple[int, ...], ...]:
+    """Which seeds are computed together, in one batched program, and which apart; each once, in order.
+
+    On a GPU, networks of which one does not fill it are computed together. On a CPU every seed is computed
+    alone, so that its numbers depend neither on the other seeds nor on how many run side by side.
+    """
+    once = tuple(dict.fromkeys(seeds))
+    alone = device.type == "cpu" or any(spec.one_by_one for spec in experiment.variants(profile))
+    return tuple((seed,) for seed in once) if alone else (once,)
+
+
+@contextmanager
+def fixed_threads(device: torch.device) -> Iterator[None]:
+    """Compute in one thread on a CPU, whatever it offers: sums depend on how many threads share them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if device.type == "cpu" else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def run(
@@ -205,27 +227,28 @@ def run(
         DataError: if the data is damaged.
         MissingModelError: if it needs a published model that cannot be had.
         MissingDataError: if it needs data that cannot be had.
-        RowError, CheckpointError: if what is stored is damaged.
+        RowError: if a stored row is damaged.
         StoreError: if nothing can be stored.
     """
     variants, place, store = experiment.variants(profile), choose_device(device), store or Store.default()
-    wanted = tuple(dict.fromkeys(experiment.seeds[profile] if seeds is None else seeds))
+    groups = chains(experiment, profile, experiment.seeds[profile] if seeds is None else seeds, place)
     keys = set()
-    for spec in variants:
-        dataset = load(spec, root)
-        for group in [(seed,) for seed in wanted] if spec.one_by_one else [wanted]:
-            job = Run(
-                experiment,
-                profile,
-                spec,
-                group,
-                device=place,
-                root=root,
-                dataset=dataset,
-                store=store,
-                quiet=quiet,
-            )
-            job()
-        keys.add((spec.key, dataset.fingerprint))
-    rows = store.rows(experiment.name, profile)
+    with fixed_threads(place):
+        for spec in variants:
+            dataset = load(spec, root)
+            keys.add((spec.key, dataset.fingerprint))
+            for group in groups:
+                job = Run(
+                    experiment,
+                    profile,
+                    spec,
+                    group,
+                    device=place,
+                    root=root,
+                    dataset=dataset,
+                    store=store,
+                    quiet=quiet,
+                )
+                job()
+    rows, wanted = store.rows(experiment.name, profile), {seed for group in groups for seed in group}
     return [row for row in rows if (row.spec, row.data) in keys and row.seed in wanted]

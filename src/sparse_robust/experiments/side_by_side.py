@@ -4,9 +4,10 @@ import os
 import signal
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import active_children, get_context
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
-from threading import RLock
+from threading import RLock, Thread
 
 import torch
 from tqdm import tqdm
@@ -19,30 +20,45 @@ from .stages import load
 from .store import Store
 
 
-def _prepare(processes: int) -> None:
-    """In a new process: take a share of the cores, and stop at once and silently when interrupted."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+class WorkerError(OSError):
+    """A process of ours was killed; says what to do."""
+
+
+def _prepare() -> None:
+    """In a new process: compute in one thread, end when interrupted, and when the parent has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent, which a terminal tells too, ends the others
     tqdm.set_lock(RLock())  # its own is shared among processes, and one stopped at once would leak it
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
+    torch.set_num_threads(1)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def pool(processes: int) -> ProcessPoolExecutor:
-    """Fresh processes that divide the cores of the machine among them."""
-    return ProcessPoolExecutor(processes, get_context("spawn"), _prepare, (processes,))
+    """Fresh processes that compute in one thread each."""
+    return ProcessPoolExecutor(processes, get_context("spawn"), _prepare)
 
 
-def usual_processes(experiment: Experiment, profile: Profile, device: str) -> int:
-    """The faster way, as measured by :mod:`sparse_robust.bench`: seeds side by side, or all in one program.
-
-    On a CPU that is one process for each core for the networks that say so, but for ``smoke``, which takes
-    less time than starting them; else one process.
+def usual_processes(profile: Profile, device: str) -> int:
+    """On a CPU a process for each core, but for ``smoke``, which takes less time than starting them; else 1.
 
     Args:
-        experiment, profile, device: as for :func:`.runner.run`.
+        profile, device: as for :func:`.runner.run`.
     """
-    if profile == "smoke" or choose_device(device).type != "cpu":
-        return 1
-    return os.cpu_count() or 1 if any(s.network.side_by_side for s in experiment.variants(profile)) else 1
+    return 1 if profile == "smoke" or choose_device(device).type != "cpu" else os.cpu_count() or 1
+
+
+def spread(device: str, jobs: int) -> list[str]:
+    """A device for each of some jobs: the GPUs in turn, unless ``device`` is one of them or the CPU."""
+    chosen = choose_device(device)
+    if chosen.type != "cuda" or chosen.index is not None:
+        return [device] * jobs
+    return [f"cuda:{job % torch.cuda.device_count()}" for job in range(jobs)]
 
 
 def run_side_by_side(
@@ -55,10 +71,10 @@ def run_side_by_side(
     root: Path | str | None = None,
     store: Store | None = None,
 ) -> list[Row]:
-    """:func:`.runner.run`, with up to ``processes`` seeds at a time; on a GPU they share it.
+    """:func:`.runner.run`, with up to ``processes`` seeds at a time, which take the GPUs in turn.
 
-    Numbers are those of a run seed by seed. The cores of the machine are divided among the processes. A seed
-    that fails stops those that have not begun; what the others finish is stored. An interrupt stops all.
+    Numbers are those of a run seed by seed, bit by bit on a CPU. A seed that fails stops those that have not
+    begun; what the others finish is stored. An interrupt stops all.
 
     Args:
         experiment: what to run.
@@ -71,10 +87,11 @@ def run_side_by_side(
 
     Raises:
         ValueError: if ``processes`` is less than 1.
+        WorkerError: if a process was killed.
         Exception: whatever :func:`.runner.run` raises for a seed.
     """
     if processes is None:
-        processes = usual_processes(experiment, profile, device)
+        processes = usual_processes(profile, device)
     if processes < 1:
         raise ValueError(f"processes must be at least 1, got {processes}")
     store = store or Store.default()
@@ -82,17 +99,18 @@ def run_side_by_side(
     wanted = tuple(dict.fromkeys(experiment.seeds[profile] if seeds is None else seeds))
     processes = min(processes, len(wanted))
     if processes > 1:
+        places = spread(device, len(wanted))
         for spec in specs:
             load(spec, root)  # downloads once what each process then reads
         workers = pool(processes)
         with workers, tqdm(total=len(wanted), desc=f"{experiment.name} ({profile}), seeds") as bar:
-            jobs = [
-                workers.submit(
-                    run, experiment, profile, device=device, seeds=[s], root=root, store=store, quiet=True
-                )
-                for s in wanted
-            ]
             try:
+                jobs = [
+                    workers.submit(
+                        run, experiment, profile, device=place, seeds=[s], root=root, store=store, quiet=True
+                    )
+                    for s, place in zip(wanted, places, strict=True)
+                ]
                 for job in as_completed(jobs):
                     job.result()
                     bar.update()
@@ -100,6 +118,11 @@ def run_side_by_side(
                 for process in active_children():  # which an interrupt of this process alone does not reach
                     process.terminate()
                 raise
+            except BrokenProcessPool:
+                raise WorkerError(
+                    f"{experiment.name}: one of {processes} processes was killed, as the system does when "
+                    "memory runs out. What was finished is stored; run this again, with fewer --processes"
+                ) from None
             except BaseException:
                 workers.shutdown(wait=False, cancel_futures=True)
                 raise

@@ -24,6 +24,8 @@ from sparse_robust.models import Classifier, prunable
 from sparse_robust.pruning import Operation, Surgery, dense_masks, prune_at_random, prune_layers
 from sparse_robust.training import objective, train
 
+from .checkpoints import MASK, Checkpoint
+from .machine import Program, running
 from .spec import Spec
 
 
@@ -71,23 +73,32 @@ class Population:
 
     Attributes:
         seconds: [R], how long the last training took; None if that is not known.
+        programs: [R], what trained it last; None if that is not known.
     """
 
     model: Classifier
     masks: dict[str, Tensor]
-    seconds: tuple[float, ...] | None = None
+    seconds: tuple[float | None, ...]
+    programs: tuple[Program | None, ...]
 
-    def split(self) -> list[dict[str, Tensor]]:
-        """One flat dictionary of tensors for each replica, to store."""
-        state = self.model.state_dict() | {f"mask/{name}": mask for name, mask in self.masks.items()}
-        replicas = next(iter(self.masks.values())).shape[0]
-        return [{name: tensor[r] for name, tensor in state.items()} for r in range(replicas)]
+    def split(self) -> list[Checkpoint]:
+        """Each replica, to store."""
+        state = self.model.state_dict() | {MASK + name: mask for name, mask in self.masks.items()}
+        return [
+            Checkpoint({name: tensor[r] for name, tensor in state.items()}, seconds, program)
+            for r, (seconds, program) in enumerate(zip(self.seconds, self.programs, strict=True))
+        ]
+
+
+def untimed(model: Classifier, masks: dict[str, Tensor], replicas: int) -> Population:
+    """Replicas of which nobody knows what trained them, and for how long."""
+    return Population(model, masks, (None,) * replicas, (None,) * replicas)
 
 
 def build(spec: Spec, seeds: Sequence[int], device: torch.device) -> Population:
     """Untrained replicas, nothing pruned."""
     model = spec.network.build(seeds, len(spec.classes), spec.narrow).to(device)
-    return Population(model, dense_masks(model))
+    return untimed(model, dense_masks(model), len(seeds))
 
 
 def published(spec: Spec, seeds: Sequence[int], device: torch.device, root: Path | str | None) -> Population:
@@ -103,22 +114,23 @@ def published(spec: Spec, seeds: Sequence[int], device: torch.device, root: Path
     with torch.no_grad():
         for parameter, blob in zip(model.parameters(), blobs, strict=True):
             parameter.copy_(torch.from_numpy(blob).view(parameter.shape[1:]))
-    return Population(model.eval(), {name: weight != 0 for name, weight in prunable(model).items()})
+    masks = {name: weight != 0 for name, weight in prunable(model).items()}
+    return untimed(model.eval(), masks, len(seeds))
 
 
 def join(
-    spec: Spec,
-    seeds: Sequence[int],
-    states: list[dict[str, Tensor]],
-    seconds: tuple[float, ...] | None,
-    device: torch.device,
+    spec: Spec, seeds: Sequence[int], checkpoints: Sequence[Checkpoint], device: torch.device
 ) -> Population:
     """The inverse of :meth:`Population.split`."""
     population = build(spec, seeds, device)
-    state = {name: torch.stack([s[name] for s in states]).to(device) for name in states[0]}
-    masks = {name: state.pop(f"mask/{name}") for name in population.masks}
+    state = {
+        name: torch.stack([c.tensors[name] for c in checkpoints]).to(device)
+        for name in checkpoints[0].tensors
+    }
+    masks = {name: state.pop(MASK + name) for name in population.masks}
     population.model.load_state_dict(state)
-    return Population(population.model.eval(), masks, seconds)
+    seconds, programs = zip(*((c.seconds, c.program) for c in checkpoints), strict=True)
+    return Population(population.model.eval(), masks, seconds, programs)
 
 
 def advance(
@@ -138,7 +150,8 @@ def advance(
     else:
         masks = descend(spec, population, data, seeds, round_, progress)
     seconds = (time.perf_counter() - start) / len(seeds)
-    return Population(population.model, masks, (seconds,) * len(seeds))
+    program = running(data.x_train.device, len(seeds))
+    return Population(population.model, masks, (seconds,) * len(seeds), (program,) * len(seeds))
 
 
 def operate(

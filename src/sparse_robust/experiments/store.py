@@ -1,30 +1,33 @@
 """Where results and checkpoints live, and how they are written: whole or not at all."""
 
 import contextlib
+import logging
 import os
+import platform
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
-from filelock import FileLock
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from sparse_robust.data import path_of
 
+from . import checkpoints
+from .checkpoints import Checkpoint, CheckpointError, Replica
 from .rows import BlockRow, Row, read, read_blocks
 
 RESULTS_VARIABLE = "SPARSE_ROBUST_RESULTS"
 CACHE_VARIABLE = "SPARSE_ROBUST_CACHE"
-SECONDS = "training_seconds"
-"""Of the metadata of a checkpoint."""
+PATIENCE = 5.0
+"""Seconds to wait for a lock before saying so."""
+ABANDONED = 3600.0
+"""Seconds after which a draft, which takes seconds to write, is nobody's."""
 
-
-class CheckpointError(ValueError):
-    """A stored checkpoint that cannot be used; names the file and the remedy."""
+_LOG = logging.getLogger(__name__)
 
 
 class StoreError(OSError):
@@ -92,10 +95,35 @@ def _write_draft(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of ``path``, which lies beside it, so that all who share the file share the lock."""
+    """Hold the lock of ``path``, which lies beside it, so that all who share the file share the lock.
+
+    Whoever waits for long logs for whom.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock")):
-        yield
+    lock, holder = (path.with_name(f".{path.name}.{suffix}") for suffix in ("lock", "holder.lock"))
+    with _patiently(FileLock(lock), path, holder):
+        holder.write_text(f"process {os.getpid()} on {platform.node()}")
+        try:
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+
+
+def _patiently(lock: FileLock, path: Path, holder: Path) -> contextlib.AbstractContextManager[object]:
+    try:
+        return lock.acquire(timeout=PATIENCE)
+    except Timeout:
+        who = holder.read_text() if holder.exists() else "another process"
+        _LOG.warning("%s: waiting for %s, which is writing to it", path, who)
+        return lock.acquire()
+
+
+def sweep(folder: Path) -> None:
+    """Delete drafts that nobody can be writing any more: a kill leaves them behind."""
+    for draft in folder.rglob(".*.draft"):
+        with contextlib.suppress(FileNotFoundError):  # two may sweep at a time
+            if time.time() - draft.stat().st_mtime > ABANDONED:
+                draft.unlink()
 
 
 @dataclass(frozen=True)
@@ -120,6 +148,8 @@ class Store:
     def prepare(self) -> None:
         """Create the folders and see that they can be written to, before hours go into a computation.
 
+        Drafts of processes that were killed are deleted from them.
+
         Raises:
             StoreError: if one cannot.
         """
@@ -128,6 +158,7 @@ class Store:
                 folder.mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryFile(dir=folder):
                     pass
+                sweep(folder)
             except OSError as error:
                 raise StoreError(
                     f"{folder}: nothing can be stored there ({error.strerror}); "
@@ -169,44 +200,27 @@ class Store:
             order = sorted(merged.values(), key=lambda b: (*b.identity[:5], b.attack or ""))
             write_atomically(path, "".join(block.to_json() + "\n" for block in order).encode())
 
-    def checkpoint_path(self, key: str, fingerprint: str, seed: int, round_: int) -> Path:
-        """The file of one replica after one round, by what it was computed from."""
-        return (
-            self.cache
-            / "checkpoints"
-            / f"{key}-{fingerprint}"
-            / f"seed-{seed}"
-            / f"round-{round_}.safetensors"
-        )
+    def checkpoint_path(self, of: Replica) -> Path:
+        """The file of one replica."""
+        folder = self.cache / "checkpoints" / f"{of.spec}-{of.data}" / f"seed-{of.seed}"
+        return folder / f"round-{of.round}.safetensors"
 
-    def save_checkpoint(self, path: Path, tensors: Mapping[str, Tensor], seconds: float | None) -> None:
-        """Store one replica's tensors, and how long its last training took."""
-        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        write_atomically(path, save(plain, None if seconds is None else {SECONDS: repr(seconds)}))
+    def save_checkpoint(self, of: Replica, checkpoint: Checkpoint) -> None:
+        """Store one replica."""
+        write_atomically(self.checkpoint_path(of), checkpoints.to_bytes(of, checkpoint))
 
-    def load_checkpoint(
-        self, path: Path, like: Mapping[str, Tensor]
-    ) -> tuple[dict[str, Tensor], float | None]:
-        """Read one replica's tensors, which have the names, shapes and types of those of ``like``.
+    def find_checkpoint(self, of: Replica, like: Mapping[str, Tensor]) -> Checkpoint | None:
+        """One replica, if it is stored and sound; that it is not sound is logged.
 
-        Returns:
-            the tensors, and how long the last training took, if the file says so.
-
-        Raises:
-            CheckpointError: if the file is damaged or holds something else.
+        Args:
+            of: which.
+            like: tensors of the names, shapes and types that it must have.
         """
-        remedy = "delete it, it will be computed again"
+        path = self.checkpoint_path(of)
+        if not path.exists():
+            return None
         try:
-            with safe_open(path, framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                seconds = (file.metadata() or {}).get(SECONDS)
-        except SafetensorError as error:
-            raise CheckpointError(f"{path}: damaged ({error}); {remedy}") from None
-        layout, wanted = _layout(tensors), _layout(like)
-        if layout != wanted:
-            raise CheckpointError(f"{path}: expected {wanted}, found {layout}; {remedy}")
-        return tensors, None if seconds is None else float(seconds)
-
-
-def _layout(tensors: Mapping[str, Tensor]) -> dict[str, str]:
-    return {name: f"{tensor.dtype} {[*tensor.shape]}" for name, tensor in sorted(tensors.items())}
+            return checkpoints.read(path, of, like)
+        except CheckpointError as error:
+            _LOG.warning("%s; it is trained again", error)
+            return None

@@ -49,13 +49,23 @@ def measure(setting: Setting, subject: Subject, options: Options, progress: Prog
     if setting.network.on_support is not None:
         values |= closed_forms(setting, subject)
     elif setting.network.colour:
-        if subject.training_seconds is None:
-            raise ValueError("the checkpoints do not say how long their training took: delete them")
-        seconds = [Estimate(t, subject.trained_on, None) for t in subject.training_seconds]
-        values[TRAINING_SECONDS, None] = seconds
+        values[TRAINING_SECONDS, None] = [
+            Estimate(known(seconds), subject.trained_on, None) for seconds in subject.training_seconds
+        ]
     else:
         values |= activation_sparsities(subject, batches)
     return values
+
+
+def known(seconds: float | None) -> float:
+    """How long a training took.
+
+    Raises:
+        ValueError: if the checkpoint that it left does not say so.
+    """
+    if seconds is None:
+        raise ValueError("the checkpoints do not say how long their training took: delete them")
+    return seconds
 
 
 def whole(tensors: dict[str, Tensor]) -> list[Estimate]:

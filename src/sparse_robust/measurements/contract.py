@@ -59,7 +59,7 @@ class Subject:
         y: classes [N].
         seeds: [R].
         trained_on: how many training examples there were.
-        training_seconds: [R], how long the last training took; None if it is not known.
+        training_seconds: [R], how long the last training took, in seconds; None where it is not known.
     """
 
     model: Any
@@ -67,7 +67,7 @@ class Subject:
     y: Tensor
     seeds: Sequence[int]
     trained_on: int = 0
-    training_seconds: Sequence[float] | None = None
+    training_seconds: Sequence[float | None] = ()
 
     def chunks(self, network: Network) -> Iterator[slice]:
         """Where the examples are cut into parts that are computed at once."""

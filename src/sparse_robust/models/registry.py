@@ -31,8 +31,7 @@ class Network:
         relus: how many layers of units that may be silent it shows (``activations``).
         chunk: how many examples to compute with at once on a CPU, over all replicas: enough to fill the
             cores, few enough to stay in cache. The maps of a convolutional network are larger than its input.
-        side_by_side: whether, on a CPU, seeds are faster in processes of their own than in one program.
-        one_by_one: whether one replica fills the device, so that seeds are run one after another.
+        one_by_one: whether one replica fills a GPU, so that seeds are run one after another there, too.
         on_support: for linear classifiers, the same ones on the inputs that they read alone, and where those
             are, [R, S]; attacks need no others.
         gradients: for a lone replica on a CPU, the gradient written out, which is faster than autograd:
@@ -43,7 +42,6 @@ class Network:
     colour: bool = False
     relus: int = 0
     chunk: int = 1000
-    side_by_side: bool = False
     one_by_one: bool = False
     on_support: Callable[[Any], tuple[Classifier, Tensor]] | None = None
     gradients: Callable[[Any, Tensor, Tensor, int], Gradients] | None = None
@@ -57,12 +55,9 @@ NETWORKS: Mapping[NetworkName, Network] = {
     "lenet-300-100": Network(
         lambda seeds, classes, narrow: LeNet300100(seeds, 28 * 28, classes),
         relus=2,
-        side_by_side=True,
         gradients=Backpropagation,
     ),
-    "lenet-5": Network(
-        lambda seeds, classes, narrow: LeNet5(seeds, classes), relus=1, chunk=100, side_by_side=True
-    ),
+    "lenet-5": Network(lambda seeds, classes, narrow: LeNet5(seeds, classes), relus=1, chunk=100),
     "vgg": Network(
         lambda seeds, classes, narrow: VGGLike(seeds, narrow, classes), colour=True, one_by_one=True
     ),
