@@ -1,12 +1,18 @@
-"""What this book adds to Sphinx: two kinds of numbered statement, and the address it is published at."""
+"""What this book adds to Sphinx: kinds of numbered statement, figures of cells, the address of the site."""
 
 import ast
+import base64
+import gzip
+import json
 import os
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 from docutils import nodes
+from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.directives.patches import Figure
 from sphinx_proof.directive import DEFAULT_REALTYP_TO_COUNTERTYP, ElementDirective
 from sphinx_proof.nodes import NODE_TYPES, depart_enumerable_node, visit_enumerable_node
 
@@ -14,7 +20,10 @@ KINDS = ("erratum", "counterexample")
 """Statement kinds of the registry (`sparse_robust.proofs.statement.Kind`) that sphinx-proof does not know."""
 
 
-SHOWING = {"ledger_page", "proof_graph", "proof_overview", "show", "table", "verify", "verdict_strip"}
+FIGURE = "application/vnd.sparse-robust.figure+json"
+"""What :func:`sparse_robust.book.layout.captioned` adds to a picture that is to be a numbered figure."""
+
+SHOWING = {"figure", "ledger_page", "proof_graph", "proof_overview", "show", "table", "verify", "verdict_strip"}
 """Functions of :mod:`sparse_robust.book.cells` and its neighbours that show, and compute nothing new."""
 
 
@@ -50,6 +59,54 @@ def number(_app: Sphinx, config: Config) -> None:
     config.numfig_format = {kind: f"{kind} %s" for kind in KINDS} | config.numfig_format
 
 
+def figures(app: Sphinx, _docname: str, source: list[str]) -> None:
+    """Turn what a cell shows as a figure into the directive below, its two pictures into files."""
+    if FIGURE not in source[0]:
+        return
+    notebook = json.loads(source[0])
+    folder = Path(app.doctreedir) / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", ()):
+            if FIGURE not in output.get("data", ()):
+                continue
+            parts = output["data"][FIGURE]
+            pictures = {
+                "": "".join(output["data"]["image/svg+xml"]),
+                "-phone": gzip.decompress(base64.b64decode(parts["phone"])).decode(),
+            }
+            for which, picture in pictures.items():
+                (folder / f"{parts['label']}{which}.svg").write_text(picture, encoding="utf-8")
+            where = "/" + os.path.relpath(folder / parts["label"], app.srcdir)
+            alt = json.dumps(cell["metadata"]["mystnb"]["image"]["alt"], ensure_ascii=False)
+            output["data"] = {
+                "text/markdown": f"::::::{{drawing}} {where}.svg\n:phone: {where}-phone.svg\n:name: {parts['label']}\n"
+                f":alt: {alt}\n\n{parts['caption']}\n::::::"
+            }
+    source[0] = json.dumps(notebook)
+
+
+class Drawing(Figure):
+    """A figure with a second picture, for phones; a page loads the one that it shows."""
+
+    option_spec: ClassVar[dict[str, Any]] = {**Figure.option_spec, "phone": directives.uri}
+
+    def run(self) -> list[nodes.Node]:
+        """The figure with both pictures, each in a class of its own."""
+        phone = self.options.pop("phone")
+        (figure,) = super().run()
+        assert isinstance(figure, nodes.figure)
+        desk = figure.children[0]
+        assert isinstance(desk, nodes.image)
+        desk["loading"] = "lazy"
+        small = desk.deepcopy()
+        small["uri"] = phone
+        desk["classes"].append("on-desk")
+        small["classes"].append("on-phone")
+        figure.insert(1, small)
+        return [figure]
+
+
 def shown_only(_app: Sphinx, doctree: nodes.document) -> None:
     """Leave out the code of cells that only show something: what they show is what a reader came for."""
     for cell in doctree.findall(lambda node: isinstance(node, nodes.container) and "cell" in node["classes"]):
@@ -73,7 +130,7 @@ def only_call(source: str) -> str:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register both, after sphinx-proof."""
+    """Register all of it, after sphinx-proof."""
     app.setup_extension("sphinx_proof")
     for kind in KINDS:
         node = type(f"{kind}_node", (nodes.Admonition, nodes.Element), {"__module__": __name__})
@@ -82,6 +139,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
         DEFAULT_REALTYP_TO_COUNTERTYP[kind] = kind
         app.add_enumerable_node(node, kind, None, html=(visit_enumerable_node, depart_enumerable_node))
         app.add_directive_to_domain("prf", kind, ElementDirective)
+    app.add_directive("drawing", Drawing)
+    app.connect("source-read", figures)
     app.connect("config-inited", address)
     app.connect("config-inited", number, priority=900)
     app.connect("html-page-context", light_front, priority=900)

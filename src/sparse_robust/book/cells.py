@@ -1,17 +1,21 @@
-"""What a chapter calls: quote code, state and verify statements, load rows, show tables."""
+"""What a chapter calls: quote code, state and verify statements, load rows, show tables and figures."""
 
 import inspect
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 from IPython.display import Markdown
+from matplotlib.figure import Figure
 
 from sparse_robust.experiments import load_rows as load
+from sparse_robust.experiments import provenance
 from sparse_robust.proofs import registry
 from sparse_robust.proofs.ledger import reference
 from sparse_robust.proofs.statement import Status
 from sparse_robust.studies.catalogue import find
+
+from .layout import Captioned, Mosaic, captioned
 
 BADGES: dict[Status, str] = {
     "proved": "success",
@@ -83,6 +87,28 @@ def table(
         lines.append("| " + " | ".join(cells) + " |")
     named = f":name: {label}\n" if label else ""
     return Markdown(f":::{{table}} {caption}\n{named}\n" + "\n".join(lines) + "\n:::")
+
+
+def figure(
+    drawing: Figure,
+    caption: str,
+    label: str,
+    rows: pd.DataFrame | Sequence[pd.DataFrame] = (),
+    phone: Mosaic | None = None,
+) -> Captioned:
+    """A drawing as a numbered figure of the book, with a caption; its words are in the cell's metadata.
+
+    Args:
+        drawing: matplotlib's; it is closed.
+        caption: a sentence or two of MyST.
+        label: to refer to it, as ``{numref}`label```.
+        rows: what it is made from, if it is made from rows; their provenance
+            stands below the caption.
+        phone: how its panels are arranged on a phone, by their numbers; None for one below the other.
+    """
+    tables = [rows] if isinstance(rows, pd.DataFrame) else rows
+    sources = [f"{provenance(table)}." for table in tables if len(table)]
+    return captioned(drawing, "\n\n".join([caption.strip(), *sources]), label, phone)
 
 
 def _cell(value: object, form: str) -> str:

@@ -29,7 +29,25 @@ PALETTE: dict[str, str] = {
 }
 """Okabe and Ito's colours, which the colour-blind tell apart; grey for what is only context."""
 
-MARKERS = "osD^v<>"
+INK = "#202124"
+"""The colour of words; of what the paper prints, where it is not of an attack."""
+
+ATTACKS: dict[str, str] = {
+    "FGS": PALETTE["blue"],
+    "rFGS": PALETTE["purple"],
+    "DeepFool": PALETTE["vermillion"],
+    "C&W": PALETTE["green"],
+    "PGD": PALETTE["orange"],
+    "APGD": "#1B2A59",
+    "DeepFool in the box": "#7A3E00",
+    "minimal l_2": PALETTE["sky"],
+}
+"""One colour for each attack throughout the book."""
+
+LINES = ("-", "--", ":", "-.")
+"""Of curves of one panel that have the same colour."""
+
+MARKERS = "os^v<>D"
 """One shape for each curve of a panel, so that colour is not all that tells them apart."""
 
 _RC: Any = {
@@ -47,8 +65,8 @@ _RC: Any = {
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "axes.facecolor": "white",
-    "text.color": "#202124",
-    "axes.labelcolor": "#202124",
+    "text.color": INK,
+    "axes.labelcolor": INK,
     "axes.edgecolor": "#5F6368",
     "xtick.color": "#3C4043",
     "ytick.color": "#3C4043",
@@ -104,7 +122,8 @@ def sparsity_curves(curves: pd.DataFrame) -> Figure:
     Sparsity is drawn as -log(1 - sparsity), so that rounds of pruning are equally far apart.
 
     Args:
-        curves: columns panel, label, sparsity, mean, spread; panels and labels are drawn in their order.
+        curves: columns panel, label, sparsity, mean, spread and attack, which gives the colour; panels and
+            labels are drawn in their order. What is labelled "paper" is drawn as points.
     """
     figure, axes = _curves(curves.assign(x=-np.log1p(-curves.sparsity)))
     for axis in axes:
@@ -164,7 +183,7 @@ def activation_curves(curves: pd.DataFrame) -> Figure:
     """Curves against the share of units that are zero, as :func:`sparsity_curves` otherwise.
 
     Args:
-        curves: columns panel, label, zeros, mean, spread; what is labelled "paper" is drawn as points.
+        curves: as there, with zeros instead of sparsity.
     """
     figure, axes = _curves(curves.assign(x=100 * curves.zeros))
     for axis in axes:
@@ -178,11 +197,17 @@ def _curves(curves: pd.DataFrame) -> tuple[Figure, list[Axes]]:
     figure, axes = plt.subplots(1, len(panels), figsize=(7.0, 3.3), squeeze=False)
     for axis, panel in zip(axes[0], panels, strict=True):
         part = curves[curves.panel == panel]
-        for marker, (label, curve) in zip(MARKERS, part.groupby("label", sort=False), strict=False):
-            line = {"linestyle": "none", "color": PALETTE["grey"]} if label == "paper" else {}
-            axis.errorbar(
-                curve.x, curve["mean"], curve.spread, label=label, marker=marker, markersize=3.5, **line
-            )
+        colours: list[str] = []
+        for (label, attack), curve in part.groupby(["label", "attack"], sort=False):
+            colour = ATTACKS.get(attack, PALETTE["grey"])
+            if label == "paper":
+                look = {"linestyle": "none", "marker": "D", "markersize": 6, "markeredgecolor": INK}
+            else:
+                line = LINES[colours.count(colour)]
+                look = {"linestyle": line, "marker": MARKERS[len(colours)], "markersize": 3.5}
+                colours.append(colour)
+            name = label if label not in axis.get_legend_handles_labels()[1] else None
+            axis.errorbar(curve.x, curve["mean"], curve.spread, label=name, color=colour, **look)
         axis.set_title(panel)
         axis.legend()
     plt.close(figure)

@@ -17,7 +17,7 @@ from sparse_robust.experiments.statistics import summary
 from sparse_robust.studies.paper import TABLE_1, TABLE_2
 from sparse_robust.types import LogitsFn
 
-from .figures import PALETTE, sparsity_axis
+from .figures import ATTACKS, INK, PALETTE, sparsity_axis
 
 LOOKED_AT = 200
 """Test digits among which the typical one is looked for."""
@@ -78,7 +78,7 @@ def _curve(axis: Axes, rows: pd.DataFrame, metric: str, attack: str, title: str)
     """One metric over sparsity with its spread over seeds, accuracy behind it, and what the paper prints."""
     curve = summary(rows, metric, attack).replace(np.inf, np.nan)
     where = -np.log1p(-curve.sparsity)
-    axis.errorbar(where, curve["mean"], curve.spread, color=PALETTE["blue"], marker="o", label="ours")
+    axis.errorbar(where, curve["mean"], curve.spread, color=ATTACKS[attack], marker="o", label="ours")
     accuracy = summary(rows, "accuracy")["mean"]
     if metric == "r_inf":
         axis.plot(where, accuracy, color=PALETTE["grey"], ls="--", label="accuracy")
@@ -94,7 +94,8 @@ def _curve(axis: Axes, rows: pd.DataFrame, metric: str, attack: str, title: str)
         ls="none",
         marker="D",
         ms=6,
-        color=PALETTE["vermillion"],
+        color=ATTACKS[attack],
+        markeredgecolor=INK,
         label="paper, Tables 1 and 2",
     )
     axis.set_title(title)

@@ -1,6 +1,6 @@
 """What the tables and figures of several studies share: metrics by label, curves, protocols, rows or none."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -9,6 +9,8 @@ from sparse_robust.experiments import Experiment, Spec, find_profile, load_rows
 from sparse_robust.experiments.load import complete_size, has_profile, scale_of, stored
 from sparse_robust.experiments.statistics import plus_minus, summary
 from sparse_robust.training import Training
+
+from .paper import PaperNumber
 
 Key = tuple[str, str]
 """A metric and the attack that it rests on."""
@@ -43,14 +45,29 @@ def curves(rows: pd.DataFrame, shown: Panels) -> pd.DataFrame:
     """Means and spreads over seeds along the pruning path, as :func:`~.book.figures.sparsity_curves` draws.
 
     Returns:
-        columns sparsity, mean, spread, seeds, panel, label; by round. Where an attack failed, the mean is not
+        columns sparsity, mean, spread, seeds, panel, label, attack; by round. Where an attack failed, the mean is not
         a number.
     """
     return pd.concat(
-        summary(rows, *key).replace(float("inf"), float("nan")).assign(panel=panel, label=label)
+        summary(rows, *key).replace(float("inf"), float("nan")).assign(panel=panel, label=label, attack=key[1])
         for panel, keys in shown.items()
         for label, key in keys.items()
     )
+
+
+def printed(shown: Panels, points: Sequence[tuple[Key, float, PaperNumber]]) -> pd.DataFrame:
+    """What the paper prints, to be drawn as points beside :func:`curves`.
+
+    Args:
+        shown: the panels; a number belongs into the one that shows its metric and attack.
+        points: metric and attack, sparsity, the number.
+
+    Returns:
+        columns panel, label ("paper"), attack, sparsity, mean, spread.
+    """
+    places = {key: panel for panel, keys in shown.items() for key in keys.values()}
+    lines = [(places[key], "paper", key[1], at, n.value, n.spread or 0.0) for key, at, n in points]
+    return pd.DataFrame(lines, columns=["panel", "label", "attack", "sparsity", "mean", "spread"])
 
 
 def numbers(rows: pd.DataFrame, shown: Panels) -> pd.DataFrame:

@@ -64,7 +64,7 @@ def curve(
     """Our networks and the paper's over the zeros of a layer.
 
     Returns:
-        columns zeros, mean, spread, panel, label, which
+        columns zeros, mean, spread, panel, label, attack, which
         :func:`~sparse_robust.book.figures.activation_curves` draws; where an attack failed, the mean is not a
         number.
     """
@@ -78,8 +78,8 @@ def curve(
     for panel, (metric, attack, numbers) in theirs.items():
         ours = summary(by_strength(rows), metric, attack).replace(np.inf, np.nan)
         points = {"mean": [n.value for n in numbers], "spread": [n.spread for n in numbers], "zeros": shares}
-        parts.append(ours.assign(zeros=zeros(rows, layer), panel=panel, label="ours"))
-        parts.append(pd.DataFrame(points).assign(panel=panel, label="paper"))
+        parts.append(ours.assign(zeros=zeros(rows, layer), panel=panel, label="ours", attack=attack))
+        parts.append(pd.DataFrame(points).assign(panel=panel, label="paper", attack=attack))
     return pd.concat(parts)
 
 

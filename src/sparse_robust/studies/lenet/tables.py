@@ -9,12 +9,29 @@ from sparse_robust.experiments.statistics import paired, per_seed, plus_minus, s
 from sparse_robust.models import prunable
 from sparse_robust.pruning import kept_after
 from sparse_robust.studies.courses import Course, course
-from sparse_robust.studies.paper import PaperNumber
+from sparse_robust.studies.paper import TABLE_1, TABLE_2, TABLE_2_SOURCE, PaperNumber
 from sparse_robust.studies.rules import ALPHA, comparable, first_below, held_rounds, peak_round
-from sparse_robust.studies.tables import METRICS, Key
+from sparse_robust.studies.tables import METRICS, Key, Panels, printed
 
 FALLS = (0.02, 0.05, 0.1)
 """Losses relative to the peak; a table names the round of each."""
+
+
+def printed_points(network: str, shown: Panels) -> pd.DataFrame:
+    """What Tables 1 and 2 print of a network, as points beside its curves under FGS and DeepFool.
+
+    Args:
+        network: "lenet-300-100" or "lenet-5".
+        shown: the panels; r_2 is taken for a mean squared distance.
+    """
+    (dense, *_) = TABLE_1[network]
+    linf, l2 = ("r_inf", "FGS"), ("r_2_squared", "DeepFool")
+    points = [(linf, 0.0, dense.r_inf), (l2, 0.0, dense.r_2), (("accuracy", ""), 0.0, dense.accuracy)]
+    for name, model in TABLE_2.items():
+        if name.startswith(f"caffe_{network.replace('-', '')}_"):
+            values = {linf: model.r_inf, l2: model.r_2}
+            points += [(k, model.sparsity, PaperNumber(v, None, TABLE_2_SOURCE)) for k, v in values.items()]
+    return printed(shown, points)
 
 
 def weights_left(spec: Spec, rounds: Sequence[int]) -> pd.DataFrame:

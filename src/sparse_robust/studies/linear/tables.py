@@ -3,7 +3,8 @@
 import pandas as pd
 
 from sparse_robust.experiments.statistics import paired, per_seed, plus_minus, summary
-from sparse_robust.studies.tables import Panels
+from sparse_robust.studies.paper import PAPER
+from sparse_robust.studies.tables import Panels, printed
 
 SHOWN: Panels = {
     r"accuracy and $r_\infty$": {
@@ -14,6 +15,16 @@ SHOWN: Panels = {
     r"$r_2$": {"DeepFool": ("r_2", "DeepFool"), "C&W": ("r_2", "C&W")},
 }
 """The curves of Figure 1."""
+
+
+def printed_points(rows: pd.DataFrame) -> pd.DataFrame:
+    """What section 4.1 prints of 1 against 7, as points beside :data:`SHOWN`; ``rows`` tell the sparsity."""
+    first = float(rows[rows["round"] == 1].sparsity.mean())
+    points = [(("accuracy", ""), 0.0, PAPER["binary-accuracy"])]
+    for attack, name in (("DeepFool", "deepfool"), ("C&W", "cw")):
+        for at, which in ((0.0, "dense"), (first, "round-1")):
+            points.append((("r_2", attack), at, PAPER[f"binary-r2-{name}-{which}"]))
+    return printed(SHOWN, points)
 
 
 def training(rows: pd.DataFrame) -> pd.DataFrame:
