@@ -107,8 +107,8 @@ def figure(
         phone: how its panels are arranged on a phone, by their numbers; None for one below the other.
     """
     tables = [rows] if isinstance(rows, pd.DataFrame) else rows
-    sources = [f"{provenance(table)}." for table in tables if len(table)]
-    return captioned(drawing, "\n\n".join([caption.strip(), *sources]), label, phone)
+    sources = [f"[{provenance(table)}.]{{.provenance}}" for table in tables if len(table)]
+    return captioned(drawing, " ".join([caption.strip(), *sources]), label, phone)
 
 
 def _cell(value: object, form: str) -> str:

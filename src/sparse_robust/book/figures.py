@@ -79,7 +79,8 @@ _RC: Any = {
     "lines.linewidth": 1.8,
     "lines.markersize": 4.5,
     "errorbar.capsize": 2.0,
-    "legend.frameon": False,
+    "legend.framealpha": 0.85,
+    "legend.edgecolor": "none",
     "axes.prop_cycle": cycler(color=list(PALETTE.values())),
     # The same figure gives the same bytes: ids from a fixed salt, glyphs as paths, no system font.
     "svg.hashsalt": "sparse-robust",

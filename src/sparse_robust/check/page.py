@@ -144,8 +144,8 @@ def images(outcome: CheckOutcome) -> Callable[[], Figure] | None:
                 pixels = _pixels(x)
                 assert pixels is not None, "all examples have one shape"
                 axes.imshow((pixels - low) / (high - low), cmap="gray", vmin=0, vmax=1)
-                axes.set_title(title, fontsize=7)
-                axes.set_xlabel(answer, fontsize=7)
+                axes.set_title(title, fontsize=9)
+                axes.set_xlabel(answer, fontsize=9)
                 axes.set(xticks=[], yticks=[])
         return figure
 
