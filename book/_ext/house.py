@@ -23,7 +23,16 @@ KINDS = ("erratum", "counterexample")
 FIGURE = "application/vnd.sparse-robust.figure+json"
 """What :func:`sparse_robust.book.layout.captioned` adds to a picture that is to be a numbered figure."""
 
-SHOWING = {"figure", "ledger_page", "proof_graph", "proof_overview", "show", "table", "verify", "verdict_strip"}
+SHOWING = {
+    "figure",
+    "ledger_page",
+    "proof_graph",
+    "proof_overview",
+    "show",
+    "table",
+    "verify",
+    "verdict_strip",
+}
 """Functions of :mod:`sparse_robust.book.cells` and its neighbours that show, and compute nothing new."""
 
 
@@ -80,8 +89,8 @@ def figures(app: Sphinx, _docname: str, source: list[str]) -> None:
             where = "/" + os.path.relpath(folder / parts["label"], app.srcdir)
             alt = json.dumps(cell["metadata"]["mystnb"]["image"]["alt"], ensure_ascii=False)
             output["data"] = {
-                "text/markdown": f"::::::{{drawing}} {where}.svg\n:phone: {where}-phone.svg\n:name: {parts['label']}\n"
-                f":alt: {alt}\n\n{parts['caption']}\n::::::"
+                "text/markdown": f"::::::{{drawing}} {where}.svg\n:phone: {where}-phone.svg\n"
+                f":name: {parts['label']}\n:alt: {alt}\n\n{parts['caption']}\n::::::"
             }
     source[0] = json.dumps(notebook)
 

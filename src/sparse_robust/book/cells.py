@@ -29,10 +29,16 @@ BADGES: dict[Status, str] = {
 """The colour of each status; the words of the badge say the same."""
 
 
-def show(obj: Callable[..., object] | type) -> Markdown:
-    """The source of ``obj`` as Markdown, so that a chapter quotes the very code that runs."""
+def show(obj: Callable[..., object] | type, folded: bool = False) -> Markdown:
+    """The source of ``obj`` as Markdown, so that a chapter quotes the very code that runs.
+
+    Args:
+        obj: a function, a method or a class.
+        folded: behind a line with its name, for what is long.
+    """
     source = textwrap.dedent(inspect.getsource(obj)).rstrip()
-    return Markdown(f"```python\n{source}\n```")
+    quoted = f"```python\n{source}\n```"
+    return Markdown(f":::{{dropdown}} The code of `{obj.__name__}`\n{quoted}\n:::" if folded else quoted)
 
 
 def state(label: str) -> Markdown:

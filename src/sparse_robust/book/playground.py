@@ -51,9 +51,19 @@ def networks(folder: Path = FOLDER) -> dict[str, LogitsFn]:
     Raises:
         FileNotFoundError: if there are none; ``python -m sparse_robust playground`` writes them.
     """
+    return {name: _logits(layers) for name, layers in carried(folder).items()}
+
+
+def carried(folder: Path = FOLDER) -> dict[str, list[QuantisedLayer]]:
+    """The layers of the carried networks, by name; raises as :func:`networks`."""
     described = json.loads((folder / "networks.json").read_text(encoding="utf-8"))
     data = (folder / "networks.bin").read_bytes()
-    return {net["name"]: _logits(_unpack(net["layers"], data)) for net in described["networks"]}
+    return {net["name"]: _unpack(net["layers"], data) for net in described["networks"]}
+
+
+def first_weights(folder: Path = FOLDER) -> dict[str, np.ndarray]:
+    """The weights [300, 784] of each carried network's first layer, by name; raises as :func:`networks`."""
+    return {name: layers[0].weights * layers[0].scales[:, None] for name, layers in carried(folder).items()}
 
 
 def write(store: Store, root: Path | str | None = None, folder: Path = FOLDER) -> list[dict[str, Any]]:

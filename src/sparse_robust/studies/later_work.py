@@ -135,6 +135,6 @@ def relative_distances(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     theirs = pd.DataFrame(MERKLE, columns=["sparsity", "mean"])
     theirs = theirs.assign(mean=theirs["mean"] / theirs["mean"].iloc[0], spread=0.0)
     parts.append(theirs.assign(label="CNN of Merkle et al., median"))
-    return pd.concat(parts, ignore_index=True).assign(
-        panel="distance under C&W, dense = 1", attack="C&W"
-    )[["panel", "label", "attack", "sparsity", "mean", "spread"]]
+    return pd.concat(parts, ignore_index=True).assign(panel="distance under C&W, dense = 1", attack="C&W")[
+        ["panel", "label", "attack", "sparsity", "mean", "spread"]
+    ]
