@@ -17,6 +17,23 @@ from notebooks import ROOT
 SITE = ROOT / "_build" / "html"
 MATH_IS_SET = "() => !window.MathJax || (MathJax.startup && MathJax.startup.promise.then(() => true))"
 
+ILLEGIBLE = r"""async () => {
+  const wrong = [];
+  for (const picture of document.querySelectorAll('article figure img')) {
+    if (getComputedStyle(picture).display === 'none') continue;
+    picture.loading = 'eager';
+    await picture.decode();
+    const svg = await (await fetch(picture.src)).text();
+    const scale = picture.clientWidth / svg.match(/viewBox="0 0 ([\d.]+) /)[1];
+    const sizes = [...svg.matchAll(/<g id="text_\d+">.*?scale\(([\d.]+) -/gs)].map(m => 100 * m[1] * scale);
+    if (Math.min(...sizes) < 10) wrong.push(`${picture.src}: labels of ${Math.min(...sizes)} px`);
+    const box = picture.closest('.cell_output');
+    if (box && box.scrollWidth > box.clientWidth + 1) wrong.push(`${picture.src}: scrolls`);
+  }
+  return wrong;
+}"""
+"""Figures whose labels are under 10 CSS pixels, or that scroll inside themselves."""
+
 if not (SITE / "index.html").is_file():
     pytest.skip("there is no site in _build/html: make book", allow_module_level=True)
 need_chromium()
@@ -85,7 +102,7 @@ WORDS = """() => {
 
 @every
 def test_a_page_on_a_desk_and_in_a_hand_in_light_and_in_the_dark(visit, name: str) -> None:
-    """Quiet, no wider than the window, no TeX left in words, nobody shut out, every word readable."""
+    """Quiet, no wider than the window, no TeX left in words, nobody shut out, every word readable, in figures, too."""
     page = visit(name)
     assert page.evaluate(WIDTH) <= SIZES["desk"]["width"]
     assert (
@@ -93,6 +110,7 @@ def test_a_page_on_a_desk_and_in_a_hand_in_light_and_in_the_dark(visit, name: st
     )
     page.set_viewport_size(SIZES["phone"])
     assert page.evaluate(WIDTH) <= SIZES["phone"]["width"]
+    assert page.evaluate(ILLEGIBLE) == []
 
     page.evaluate(THIN_OUT)
     page.emulate_media(color_scheme="dark")

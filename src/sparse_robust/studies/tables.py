@@ -45,8 +45,8 @@ def curves(rows: pd.DataFrame, shown: Panels) -> pd.DataFrame:
     """Means and spreads over seeds along the pruning path, as :func:`~.book.figures.sparsity_curves` draws.
 
     Returns:
-        columns sparsity, mean, spread, seeds, panel, label, attack; by round. Where an attack failed, the mean
-        is not a number.
+        columns sparsity, mean, spread, seeds, panel, label, attack; by round. Where an attack failed, the
+        mean is not a number.
     """
     return pd.concat(
         summary(rows, *key)
