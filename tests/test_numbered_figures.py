@@ -74,7 +74,7 @@ def test_labels_are_one_figure_s_each():
 
 @each
 def test_a_figure_has_caption_words_and_mention(shown: Shown):
-    assert re.match(r"[A-Z$].*\.", shown.parts["caption"], re.DOTALL), "a caption is a sentence"
+    assert re.match(r"[A-Z\d$].*\.", shown.parts["caption"], re.DOTALL), "a caption is a sentence"
     assert shown.cell["metadata"]["mystnb"]["image"]["alt"].strip()
     prose = "\n".join(source(cell) for cell in shown.notebook.cells("markdown"))
     assert f"{{numref}}`{shown.label}`" in prose, "prose refers to the figure by its number"
@@ -82,6 +82,16 @@ def test_a_figure_has_caption_words_and_mention(shown: Shown):
 
 def names(node: ast.AST) -> set[str]:
     return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+
+
+def assigned(node: ast.Assign) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Target and value, of tuples part by part."""
+    for target in node.targets:
+        match target, node.value:
+            case ast.Tuple(elts=targets), ast.Tuple(elts=values):
+                yield from zip(targets, values, strict=True)
+            case _:
+                yield target, node.value
 
 
 def from_rows(notebook: Notebook) -> dict[str, set[str]]:
@@ -92,8 +102,10 @@ def from_rows(notebook: Notebook) -> dict[str, set[str]]:
         code = source(cell)
         tree = ast.parse("\n".join(line for line in code.splitlines() if not line.startswith(("%", "!"))))
         for node in ast.walk(tree):
-            if isinstance(node, ast.Assign) and names(node.value) & (tainted | LOADING):
-                tainted |= set().union(*map(names, node.targets))
+            if isinstance(node, ast.Assign):
+                for target, value in assigned(node):
+                    if names(value) & (tainted | LOADING):
+                        tainted |= names(target)
         known[code] = names(tree) & tainted
     return known
 
