@@ -102,7 +102,7 @@ WORDS = """() => {
 
 @every
 def test_a_page_on_a_desk_and_in_a_hand_in_light_and_in_the_dark(visit, name: str) -> None:
-    """Quiet, no wider than the window, no TeX left in words, nobody shut out, every word readable, in figures, too."""
+    """Quiet, no wider than the window, no TeX in words, nobody shut out, every word and label readable."""
     page = visit(name)
     assert page.evaluate(WIDTH) <= SIZES["desk"]["width"]
     assert (
