@@ -23,6 +23,8 @@ from .notation import (
     DEPTH,
     ENTRIES,
     ETA,
+    ETA_LAST,
+    ETA_RECURSION,
     ETA_STAR,
     FROBENIUS,
     LENGTH,
@@ -108,8 +110,6 @@ def bounded_where_connected(bound: sp.Le, cut_off_probability: sp.Symbol) -> Non
     assert sp.expand(gap - (1 - dead) * slack) == 0
 
 
-ETA_RECURSION = sp.Eq(XI[J], (ALPHA_OF[J] + (1 - ALPHA_OF[J]) * XI[J - 1]) ** WIDTH[J - 1])
-ETA_LAST = sp.Eq(ETA, XI[DEPTH - 1] ** WIDTH[DEPTH - 1])
 RECURSION_BOUND = sp.Le(MEAN_L[Q], CONSTANT[Q] * (1 - ETA))
 C_ONE = sp.Eq(CONSTANT[1], ENTRIES(READOUT) * sp.Product(COLUMNS(WEIGHT[J]), (J, 1, DEPTH - 1)))
 C_TWO = sp.Eq(CONSTANT[2], LENGTH(READOUT) * sp.Product(FROBENIUS(WEIGHT[J]), (J, 1, DEPTH - 1)))
