@@ -365,7 +365,7 @@ MUTATIONS = [
     ("cex-biases-wake-units", theorem_3_3_gaps, "BIASED", exact_net([[[-1]], [[1]]], [1])),
     ("cex-row-sums", theorem_3_3_gaps, "row_product", lambda net: norm_product_power(net, q=1)),
     # sampling, over-pruning
-    ("lem-mean-beyond", mask_intervals, "beyond", lambda variance, gap: variance / (5 * gap)),
+    ("lem-mean-beyond", mask_intervals, "beyond_level", lambda variance, gap: variance / (5 * gap)),
     (
         "lem-empirical-bernstein",
         mask_intervals,

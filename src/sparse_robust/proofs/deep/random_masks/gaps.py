@@ -278,7 +278,7 @@ def not_monotone(chance: sp.Eq, least: sp.Eq, **_: sp.Basic) -> None:
     assert chance.rhs.subs(ALPHA, LEVEL) == least.rhs < 1
 
 
-DENSE_L, MEAN_AT = sp.Symbol("L_1^{\mathrm{dense}}", real=True), sp.Symbol(r"\mathbb{E} L_1'", real=True)
+DENSE_L, MEAN_AT = sp.Symbol(r"L_1^{\mathrm{dense}}", real=True), sp.Symbol(r"\mathbb{E} L_1'", real=True)
 ALPHA_SMALL = sp.Symbol(r"\alpha'", real=True)
 
 
@@ -425,10 +425,10 @@ def row_cases() -> list[Case]:
     cases=row_cases,
 )
 def row_sums(mean: sp.Eq, eta: sp.Eq, **_: sp.Basic) -> None:
-    r"""If $\lVert W \rVert_{1,\infty}$ is read as the largest row sum, (12) is false. For $<<h>>$ that constant
-    is $<<c_1>>$, but $<<mean>>$, which exceeds $<<eta>>$ for every $\alpha < 1$. Among the 256 masks of
-    $<<W_1>>$, $<<W_2>>$, $<<c>>$ the product of row sums stays below the global $L_1$ for $<<global>>$ masks,
-    and below the local one at $x = (1, 1)$, $R = \tfrac12$ for $<<local>>$.
+    r"""If $\lVert W \rVert_{1,\infty}$ is read as the largest row sum, (12) is false. For $<<h>>$ that
+    constant is $<<c_1>>$, but $<<mean>>$, which exceeds $<<eta>>$ for every $\alpha < 1$. Among the 256 masks
+    of $<<W_1>>$, $<<W_2>>$, $<<c>>$ the product of row sums stays below the global $L_1$ for $<<global>>$
+    masks, and below the local one at $x = (1, 1)$, $R = \tfrac12$ for $<<local>>$.
     """
     assert sp.expand(mean.rhs - eta.rhs - (1 - ALPHA) ** 2) == 0
 

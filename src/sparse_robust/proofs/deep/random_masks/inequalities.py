@@ -14,7 +14,7 @@ from sparse_robust.proofs.formulas import OUTCOMES, Case, Mean, Pr
 from sparse_robust.proofs.statement import statement
 
 F, G, X, Y = sp.symbols("f g X Y", real=True)
-N, I, COUNT = sp.symbols("n i m", integer=True, positive=True)
+N, EVENT, COUNT = sp.symbols("n i m", integer=True, positive=True)
 ALIKE = sp.Symbol(r"f, g \text{ are alike}")
 JOINT, SINGLE = sp.Symbol(r"\Pr(A_1 \cap \dots \cap A_m)", real=True), sp.IndexedBase(r"\Pr A", real=True)
 ODDS = sp.Symbol("k", positive=True)
@@ -76,14 +76,14 @@ def opposed() -> Case:
     without={"alike": opposed},
     claims={
         "means": sp.Ge(Mean(F * G), Mean(F) * Mean(G)),
-        "events": sp.Ge(JOINT, sp.Product(SINGLE[I], (I, 1, COUNT))),
+        "events": sp.Ge(JOINT, sp.Product(SINGLE[EVENT], (EVENT, 1, COUNT))),
     },
     cases=harris_cases,
 )
 def harris(means: sp.Ge, events: sp.Ge) -> None:
-    r"""Let $f$ and $g$ be functions of finitely many independent bits. If both are nondecreasing in every bit,
-    or both nonincreasing, $<<alike>>$, then $<<means>>$. In
-    particular events that masking can only bring about satisfy $<<events>>$.
+    r"""Let $f$ and $g$ be functions of finitely many independent bits. If both are nondecreasing in every
+    bit, or both nonincreasing, $<<alike>>$, then $<<means>>$. In particular events that masking can only
+    bring about satisfy $<<events>>$.
     """
     # One more bit, 1 with probability p: F_i, G_i are the means given that it is i, and F, G monotone; and
     # by induction E(fg | i) = F_i G_i + s_i with s_i >= 0. Without bits f and g are numbers and s = 0.
@@ -99,7 +99,7 @@ def harris(means: sp.Ge, events: sp.Ge) -> None:
     grow = sp.Implies(one, more_one) & sp.Implies(two, more_two)
     assert not satisfiable(grow & one & two & ~(more_one & more_two))
     assert means.rhs == Mean(F) * Mean(G)
-    assert events.rhs.function == SINGLE[I]
+    assert events.rhs.function == SINGLE[EVENT]
 
 
 def covariance(

@@ -32,7 +32,6 @@ from .notation import (
     CONSTANT,
     DEPTH,
     DIAGONAL,
-    ETA,
     ETA_STAR,
     KEPT,
     MEAN_L,
@@ -173,9 +172,7 @@ VALUES = sp.symbols(
 )
 """Both means and the bounds of Theorems B, A+ and A, at one half."""
 A = ALPHA
-WHOLE_MEAN = (
-    23 - 34 * A - 12 * A**2 + 16 * A**3 + 60 * A**4 - 102 * A**5 + 62 * A**6 - 12 * A**7 - A**8
-)
+WHOLE_MEAN = 23 - 34 * A - 12 * A**2 + 16 * A**3 + 60 * A**4 - 102 * A**5 + 62 * A**6 - 12 * A**7 - A**8
 NEAR_MEAN = 9 + 9 * A - 76 * A**2 + 102 * A**3 - 61 * A**4 + 21 * A**5 - 4 * A**6
 
 

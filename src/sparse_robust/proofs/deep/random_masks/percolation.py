@@ -188,9 +188,7 @@ def definition(step: sp.Eq, **_: sp.Basic) -> None:
 BINOMIAL = operator("Binomial", r"\binom{{{0}}}{{{1}}}", lambda n, k: math.comb(int(n), int(k)), real=True)
 STEP = sp.Eq(
     Pr(sp.Eq(R[J], K), sp.Eq(R[J - 1], R_BEFORE)),
-    BINOMIAL(WIDTH[J], K)
-    * (1 - ALPHA_OF[J] ** R_BEFORE) ** K
-    * (ALPHA_OF[J] ** R_BEFORE) ** (WIDTH[J] - K),
+    BINOMIAL(WIDTH[J], K) * (1 - ALPHA_OF[J] ** R_BEFORE) ** K * (ALPHA_OF[J] ** R_BEFORE) ** (WIDTH[J] - K),
 )
 EXAMPLE_STAR = sp.Symbol(r"\eta^*_{2,2,2,2}(\tfrac12)", real=True)
 EXAMPLE_ETA = sp.Symbol(r"\eta_{2,2,2,2}(\tfrac12)", real=True)
@@ -284,8 +282,9 @@ def percolation(start: sp.Eq, step: sp.Eq, eta: sp.Eq, value: sp.Eq) -> None:
     # and what is printed has this generating function: the binomial theorem, for layers of up to six units
     for size in range(1, 7):
         terms = [
-            step.rhs.subs({WIDTH[J]: size, K: k, ALPHA_OF[J]: alpha, R_BEFORE: alive})
-            .replace(BINOMIAL, sp.binomial)
+            step.rhs.subs({WIDTH[J]: size, K: k, ALPHA_OF[J]: alpha, R_BEFORE: alive}).replace(
+                BINOMIAL, sp.binomial
+            )
             for k in range(size + 1)
         ]
         total = sum(term * s**k for k, term in enumerate(terms))
@@ -365,7 +364,12 @@ def above_one() -> Case:
 
 def below_zero() -> Case:
     """s = -5 in a layer of three units: third powers are not convex."""
-    return {**recursion_cases()[0], **mask_law((1, 2, 3), Fraction(1, 2), Fraction(1, 3)), J: 2, S: Fraction(-5)}
+    return {
+        **recursion_cases()[0],
+        **mask_law((1, 2, 3), Fraction(1, 2), Fraction(1, 3)),
+        J: 2,
+        S: Fraction(-5),
+    }
 
 
 @statement(
