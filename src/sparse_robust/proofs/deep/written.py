@@ -7,8 +7,7 @@ network itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from fractions import Fraction
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -23,7 +22,6 @@ ALPHA = sp.Symbol("alpha", real=True)
 """The sparsity, where it is the same in all layers."""
 SIGMA = operator("Sigma", r"\sigma({0})", lambda t: max(t, 0), real=True, nonnegative=True)
 """The rectifier."""
-ROOT = operator("Root", r"\sqrt{{{0}}}", lambda v: sp.sqrt(sp.sympify(v)), real=True)
 
 
 def written(text: str, value: Any) -> sp.Expr:
@@ -49,11 +47,6 @@ def column(numbers: Any) -> sp.Expr:
     return written(f"({', '.join(map(_number, entries))})^T", entries[:, None])
 
 
-def decimal(text: str) -> sp.Expr:
-    """A decimal number, as it is written."""
-    return written(text, Fraction(text))
-
-
 def polynomial(expression: sp.Expr, *, per_line: int = 9) -> sp.Expr:
     """A polynomial by increasing powers, so many terms in a line."""
     terms = sp.expand(expression).as_ordered_terms(order="rev-lex")
@@ -66,11 +59,6 @@ def polynomial(expression: sp.Expr, *, per_line: int = 9) -> sp.Expr:
     return written(text, expression)
 
 
-def once(make: Callable[[], Mapping[Any, Any]]) -> Callable[[], list[Case]]:
-    """The cases of a statement about one example; ``make`` computes all that is said of it."""
-    return lambda: [make()]
-
-
 def at_points(values: Callable[[Any], Any], points: Iterable[Any]) -> list[Case]:
     """A function of one or two variables, x or x_1 and x_2, at points: what a formula for h is compared with.
 
@@ -78,7 +66,7 @@ def at_points(values: Callable[[Any], Any], points: Iterable[Any]) -> list[Case]
         values: the function, of an exact vector.
         points: numbers, or pairs of them.
     """
-    cases = []
+    cases: list[Case] = []
     for point in points:
         x = fractions(np.atleast_1d(np.array(point, dtype=object)))
         named = {POINT: x[0]} if len(x) == 1 else {}

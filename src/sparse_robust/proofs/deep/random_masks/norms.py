@@ -147,8 +147,9 @@ EXACT_L = sp.IndexedBase("L", real=True)
 
 
 def both_cases() -> list[Case]:
-    """Constants and gradients of random networks, and of two on which one or the other is attained."""
-    nets = [(case.net, case.ball) for case, _ in (*tight_cases(), *random_cases())]
+    """Constants and gradients of networks with several inputs, two that attain the bounds among them."""
+    every = [case for case, _ in (*tight_cases(), *random_cases()) if case.net.widths[0] > 1]
+    nets = [(case.net, case.ball) for case in every]
     cases: list[Case] = []
     for net, ball in nets:
         constants = {

@@ -237,7 +237,8 @@ HALVES = [Fraction(1, 2)] * 3
 
 def percolation_cases() -> list[Case]:
     """Every possible step from r_{j-1} to r_j."""
-    value, cases = enumerated_star(), []
+    value = enumerated_star()
+    cases: list[Case] = []
     for law in mask_laws():
         for j in range(1, law[DEPTH]):
             for before in {each[R][j - 1] for mass, each in law[OUTCOMES] if mass}:
