@@ -192,9 +192,7 @@ MUTATIONS: list[tuple[str, object, str, Callable[..., object]]] = [
 test_a_wrong_step_turns_red = turns_red(MUTATIONS)
 
 
-test_what_is_printed_is_what_is_checked = refuses_edits(
-    ["lem-regions", "lem-3-1-repaired", "lem-3-1", "prop-live-units", "prop-chain"]
-)
+test_what_is_printed_is_what_is_checked = refuses_edits([s for s in OURS if claims.get(s).claims])
 
 
 def test_every_check_is_broken_at_least_once() -> None:

@@ -136,7 +136,8 @@ def best_cases() -> list[Case]:
         assert lipschitz_power(LINE, Ball(fractions([-1]), r), q=1) == 1
         assert lipschitz_power(net, Ball(fractions([0]), r), q=1) == next(v for end, v in jump if r <= end)
     radii = (Fraction(1, 3), Fraction(1), Fraction(2), EIGHT)
-    laws = [(Fraction(1), line), (Fraction(4), jump), (Fraction(5), late)]
+    gentle = [(EIGHT, Fraction(1, 2))]
+    laws = [(Fraction(1), line), (Fraction(4), jump), (Fraction(5), late), (Fraction(1), gentle)]
     return [steps_case(margin, steps, r) for margin, steps in laws for r in radii]
 
 

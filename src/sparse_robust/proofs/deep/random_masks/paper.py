@@ -146,7 +146,7 @@ def all_paths_bound(one: sp.Le, two: sp.Le, **_: sp.Basic) -> None:
             sp.prod(x**k for x, k in zip(terms.gens, powers, strict=True)) for powers in terms.monoms()
         } == routes
         assert all(value.is_nonnegative for value in terms.coeffs())
-    for case, _ in random_cases():
+    for case, _grid in random_cases():
         for masks in list(all_masks(case.shapes))[::15]:
             for q_ in (1, 2):  # the functions that the rest of the book calls
                 whole, masked = (norm_product_power(net, q=q_) for net in (case.net, case.net.masked(masks)))

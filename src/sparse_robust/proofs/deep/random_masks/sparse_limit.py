@@ -10,6 +10,7 @@ from typing import Any
 
 import sympy as sp
 
+from sparse_robust.proofs.deep.written import ALPHA
 from sparse_robust.proofs.formulas import Case, Total, chain, operator
 from sparse_robust.proofs.statement import statement
 from sparse_robust.theory import sparse_limit as limit
@@ -18,7 +19,7 @@ from sparse_robust.theory.mask_bounds import path_norm
 from sparse_robust.theory.networks import ReluNet, exact_net, fractions
 from sparse_robust.theory.regions import Ball
 
-from .cases import ALPHA, EXAMPLE, EXAMPLE_BALL, AllMasks, polynomial, random_cases, tight_cases
+from .cases import EXAMPLE, EXAMPLE_BALL, AllMasks, polynomial, random_cases, tight_cases
 from .gaps import DIFFERENCE
 from .notation import DEPTH, MEAN_L, PATH_NORM, J, Q, by_layer
 
