@@ -182,14 +182,18 @@ def kinks(**_: sp.Basic) -> None:
     Both last units are inactive where $x_1 = 0$; at $(0, 1)$ the formula gives $<<formula>>$ with $<<size>>$.
     But $-\sigma(x_1) + \sigma(-x_1) = -x_1$: near $(0, 1)$ the gradient is $<<nearby>>$, and
     $<<constant>>$, on the ball of radius $\frac12$ around $(0, 1)$ and on all of $\mathbb{R}^2$, while
-    $<<middle>>$: $<<more>>$. So the supremum of the formula over all points need not be the best
-    constant, and what automatic differentiation returns at a kink need not be a gradient. The best constant
-    is the maximum over the full-dimensional regions that meet the open ball. (The paper says that its constant is a largest norm of
-    gradients "for differentiable" functions, which is right; a ReLU network is not one of them.)
+    $<<middle>>$: $<<more>>$. So the supremum of the formula over all points need not be the best constant,
+    and what automatic differentiation returns at a kink need not be a gradient. The best constant is the
+    maximum over the full-dimensional regions that meet the open ball. (The paper says that its constant is a
+    largest norm of gradients "for differentiable" functions, which is right; a ReLU network is not one of
+    them.)
     """
 
 
-AWAKE, LITERAL, REPAIRED = (sp.Symbol(name, real=True) for name in (r"\sum_u D_1[u, u]", r"b_{\mathrm{rows}}", r"b_{\mathrm{columns}}"))
+AWAKE, LITERAL, REPAIRED = (
+    sp.Symbol(name, real=True)
+    for name in (r"\sum_u D_1[u, u]", r"b_{\mathrm{rows}}", r"b_{\mathrm{columns}}")
+)
 
 
 def sleeper_cases() -> list[Case]:
