@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import sympy as sp
 
-from sparse_robust.proofs.deep.written import NET, SIGMA, at_points, row
+from sparse_robust.proofs.deep.written import NET, SIGMA, at_points, row, written
 from sparse_robust.proofs.formulas import Case, chain
 from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.distance import distance
@@ -228,6 +228,40 @@ def miss(share: Fraction, samples: int) -> Fraction:
     return (1 - share) ** samples
 
 
+STEEP, SAMPLES = sp.Symbol("K", real=True), sp.Symbol("N", integer=True)
+STRIP_L, STRIP_AREA, EXAMPLE_L = (
+    sp.Symbol(name, real=True) for name in ("L_1", r"\mathrm{area}", r"L_1|_{K = 1000}")
+)
+ALL_MISS = sp.Symbol(r"\Pr(\text{all samples miss})", real=True)
+EXAMPLE_MISS = sp.Symbol(r"\Pr|_{K = 1000,\, N = 1024}", real=True)
+
+
+def strip_case(steepness: int, samples: int) -> Case:
+    """The network that is steep on a strip: its constant, the area of the strip, the chance to miss it."""
+    x, height = sp.symbols("x y", positive=True)
+    half, end = sp.Rational(1, 2), sp.Rational(3, 2)
+    area = sp.integrate(sp.integrate(1, (height, 0, sp.Min(x / steepness, 1))), (x, half, end))
+    return {
+        STEEP: Fraction(steepness),
+        SAMPLES: samples,
+        STRIP_L: lipschitz_power(strip(steepness), NEAR_STRIP, q=1),
+        STRIP_AREA: Fraction(area.p, area.q),
+        ALL_MISS: miss(Fraction(1, steepness), samples),
+        EXAMPLE_L: lipschitz_power(strip(1000), NEAR_STRIP, q=1),
+        EXAMPLE_MISS: Fraction(round(100 * miss(Fraction(1, 1000), 1024)), 100),
+    }
+
+
+def strip_cases() -> list[Case]:
+    """Several strips and numbers of samples; for one sample the bound is attained."""
+    return [strip_case(k, n) for k, n in ((3, 1), (3, 7), (10, 5), (1000, 40))]
+
+
+def strip_too_wide() -> Case:
+    """K = 1: half of the strip lies outside of the square."""
+    return strip_case(1, 2)
+
+
 @statement(
     "prop-sampling-blind",
     kind="proposition",
@@ -235,38 +269,45 @@ def miss(share: Fraction, samples: int) -> Fraction:
     source="this book",
     status="kernel proved, glue argued",
     uses=("lem-regions",),
+    hypotheses={"steep": sp.Ge(STEEP, 3)},
+    without={"steep": strip_too_wide},
+    claims={
+        "constant": sp.Eq(STRIP_L, STEEP + 2),
+        "area": sp.Eq(STRIP_AREA, 1 / STEEP),
+        "miss": chain(ALL_MISS, sp.Eq, (1 - 1 / STEEP) ** SAMPLES, sp.Ge, 1 - SAMPLES / STEEP),
+        "example": sp.Eq(EXAMPLE_L, 1002),
+        "chance": sp.Eq(EXAMPLE_MISS, written("0.36", Fraction(36, 100))),
+    },
+    cases=strip_cases,
 )
-def sampling_is_blind() -> None:
-    r"""For $K \ge 3$ let
+def sampling_is_blind(constant: sp.Eq, area: sp.Eq, miss: tuple[sp.Basic, ...], **_: sp.Basic) -> None:
+    r"""For $<<steep>>$ let
 
     $$h(x) = \sigma(x_1) + \sigma\bigl(\sigma(x_1) - K \sigma(x_2) - K \sigma(-x_2)\bigr),$$
 
     a 2-3-2 network, on the square $[\frac12, \frac32] \times [0, 1]$. The gradient is $(1, 0)$ except on
-    a set of area $1/K$, where it is $(2, -K)$, so that $L_1 = K + 2$. With a probability of
+    a set with $<<area>>$, where it is $(2, -K)$, so that $<<constant>>$. With the probability
 
-    $$\bigl(1 - \tfrac1K\bigr)^N \ge 1 - \tfrac NK$$
+    $$<<miss>>$$
 
     all of $N$ independent uniform samples miss that set and agree that $L_1$ is 1. So no number of samples,
     and nothing computed from gradients at the samples, bounds $L_q$ with any confidence for all networks of
-    even this size. For $K = 1000$, $L_1 = 1002$, and $1024$ samples miss it with a probability of $0.36$.
+    even this size. For example $<<example>>$, and, rounded, $<<chance>>$.
     """
     x, height, k = sp.symbols("x y K", positive=True)
-    area = sp.integrate(sp.integrate(1, (height, 0, x / k)), (x, sp.Rational(1, 2), sp.Rational(3, 2)))
-    assert sp.simplify(area - 1 / k) == 0  # the strip y < x / K; x / K <= 1 as K >= 3
-    slope = (k + 2).subs(k, 3 + sp.Symbol("r", nonnegative=True))  # ||(2, -K)||_1, and more than ||(1, 0)||_1
-    assert sp.Abs(2) + sp.Abs(-k) == k + 2
-    assert (slope - 1).is_positive
+    whole = sp.integrate(sp.integrate(1, (height, 0, x / k)), (x, sp.Rational(1, 2), sp.Rational(3, 2)))
+    assert sp.simplify(whole - area.rhs.subs(STEEP, k)) == 0  # the strip y < x / K; x / K <= 1 as K >= 3
+    slope = constant.rhs.subs(STEEP, k)  # ||(2, -K)||_1, and more than ||(1, 0)||_1
+    assert sp.Abs(2) + sp.Abs(-k) == slope
+    assert (slope.subs(k, 3 + sp.Symbol("r", nonnegative=True)) - 1).is_positive
     size, share, rest = sp.Symbol("N", integer=True, positive=True), 1 / k, sp.Symbol("r", nonnegative=True)
     # Bernoulli by induction: (1 - s)^(N + 1) = (1 - N s + r)(1 - s) with r >= 0
-    step = sp.expand((1 - size * share + rest) * (1 - share) - (1 - (size + 1) * share))
+    bernoulli = miss[1].rhs.subs({SAMPLES: size, STEEP: k})
+    step = sp.expand((bernoulli + rest) * (1 - share) - bernoulli.subs(size, size + 1))
     assert sp.simplify(step - (size * share**2 + rest * (1 - share))) == 0
-    for steepness in (3, 10, 1000):
+    for steepness in (3, 10):
         gradients = {tuple(r.gradient) for r in regions(strip(steepness), NEAR_STRIP)}
         assert gradients == {(1, 0), (2, -steepness)}
-        assert lipschitz_power(strip(steepness), NEAR_STRIP, q=1) == steepness + 2
-    missed = miss(Fraction(1, 1000), 1024)
-    assert Fraction("0.355") < missed < Fraction("0.365")
-    assert missed >= 1 - Fraction(1024, 1000)
 
 
 AT_X, SHARE, SEEN, CERTIFIED, DISTANCE = (
