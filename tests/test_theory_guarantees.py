@@ -41,7 +41,7 @@ from wrong_steps import labels_of, refuses_edits
 LABELS = labels_of(proposition_3_1, proposition_3_1_errata, proposition_3_1_radius)
 FOUR, FINE = Fraction(4), Fraction(1, 64)
 
-slowly = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+slowly = settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 
 
 def test_what_is_not_checked_in_full_says_so():
@@ -118,9 +118,8 @@ def forget() -> None:
     proposition_3_1.affine_cases.cache_clear()
 
 
-test_what_is_printed_is_what_is_checked = refuses_edits(
-    ["def-gamma", "prop-3-1", "cor-3-1-closed", "prop-gamma-distance", "prop-gamma-affine"]
-)
+PRINTED = [label for label in LABELS if claims.get(label).claims]
+test_what_is_printed_is_what_is_checked = refuses_edits(PRINTED)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +245,7 @@ def small_model() -> tuple[Callable[[torch.Tensor], torch.Tensor], list[np.ndarr
 
 def test_certificate_distance_attack():
     logits, layers, shifts = small_model()
-    x = torch.rand((24, 2), generator=torch.Generator().manual_seed(6), dtype=torch.float64)
+    x = torch.rand((12, 2), generator=torch.Generator().manual_seed(6), dtype=torch.float64)
     y = logits(x).argmax(-1)
     near = torch.minimum(deepfool(logits, x, y).radius, carlini_wagner(logits, x, y, steps=50).radius)
     flipped = fast_gradient_sign(logits, x, y, eps=0.1).flipped

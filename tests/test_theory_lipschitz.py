@@ -192,9 +192,7 @@ MUTATIONS: list[tuple[str, object, str, Callable[..., object]]] = [
 test_a_wrong_step_turns_red = turns_red(MUTATIONS)
 
 
-test_what_is_printed_is_what_is_checked = refuses_edits(
-    ["lem-regions", "lem-3-1-repaired", "lem-3-1", "prop-live-units", "prop-chain"]
-)
+test_what_is_printed_is_what_is_checked = refuses_edits([s for s in OURS if claims.get(s).claims])
 
 
 def test_every_check_is_broken_at_least_once() -> None:
@@ -214,7 +212,7 @@ def test_the_lipschitz_inequality_in_both_norms(case: tuple[ReluNet, Ball], seed
             assert abs(net(x) - net(y)) <= constants[q] * norm_power(x - y, p)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(cases())
 def test_the_constant_is_attained(case: tuple[ReluNet, Ball]) -> None:
     net, ball = case
@@ -231,14 +229,13 @@ def test_the_constant_is_attained(case: tuple[ReluNet, Ball]) -> None:
     assert net(moved) - net(region.point) == constant * norm_power(moved - region.point, inf)
 
 
-@settings(max_examples=40, deadline=None)
-@given(cases())
-def test_branch_and_bound_equals_enumeration(case: tuple[ReluNet, Ball]) -> None:
+@settings(max_examples=30, deadline=None)
+@given(cases(), st.sampled_from([1, 2, inf]), st.booleans())
+def test_branch_and_bound_equals_enumeration(case: tuple[ReluNet, Ball], q: float, local: bool) -> None:
     net, ball = case
-    for q in (1, 2, inf):
-        for where in (ball, None):
-            whole = norm_root(lipschitz_power(net, where, q=q), q)
-            assert lipschitz(net, where, q=q) == pytest.approx(whole, rel=1e-12, abs=1e-12)
+    where = ball if local else None
+    whole = norm_root(lipschitz_power(net, where, q=q), q)
+    assert lipschitz(net, where, q=q) == pytest.approx(whole, rel=1e-12, abs=1e-12)
     rounded, same = as_float(net, ball)
     assert lipschitz(rounded, same, q=1) == pytest.approx(float(lipschitz_power(net, ball, q=1)), abs=1e-9)
 
@@ -269,7 +266,7 @@ def test_a_constant_network_has_constant_zero() -> None:
     assert lipschitz(net, q=2) == 0.0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(cases())
 def test_patterns_at_kinks_are_those_of_points(case: tuple[ReluNet, Ball]) -> None:
     """Corners, centres of faces and points of regions show no pattern that is not listed."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import types
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -66,23 +68,28 @@ def names(code: types.CodeType) -> Iterator[str]:
 
 
 def reached(function: Any, seen: set[Any]) -> Iterator[tuple[str, object]]:
-    """(name, object) for all that a derivation names, directly or through helpers of the proofs."""
+    """(name, object) for all that a function names, directly or through helpers of the proofs."""
     if function in seen:
         return
     seen.add(function)
     for name in names(function.__code__):
         value = function.__globals__.get(name)
         yield name, value
+        value = inspect.unwrap(value) if callable(value) else value
         if isinstance(value, types.FunctionType) and value.__module__.startswith("sparse_robust.proofs"):
             yield from reached(value, seen)
 
 
 def unlisted(statement: Statement) -> list[str]:
-    """What the derivation names and neither the statement nor what it rests on accounts for."""
+    """What a derivation, or an example's case, names and neither statement nor ancestors account for."""
     listed = {statement.label, *(c.label for c in claims.ancestors(statement.label))}
     owners = {id(claim): c.label for c in REGISTRY.values() for claim in c.claims.values()}
     missing = []
-    for name, value in reached(statement.proof, set()):
+    roots: list[Any] = [statement.proof]
+    if statement.kind in ("counterexample", "erratum") and statement.cases is not None:
+        roots.append(statement.cases)  # other statements share cases that hold more than they speak of
+    named = chain.from_iterable(reached(inspect.unwrap(root), set()) for root in roots)
+    for name, value in named:
         alternatives = {owners[id(value)]} if id(value) in owners else OWNERS.get(name, frozenset())
         if alternatives and not alternatives & listed:
             missing.append(f"{name}: {' or '.join(sorted(alternatives))}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from types import ModuleType
 
 import pytest
@@ -79,9 +80,24 @@ def softened(hypothesis: sp.Basic) -> sp.Basic | None:
 HARMLESS = {
     ("prop-rinf-two-assumptions", "radius with equality"),  # at radius 0 the bound is infinite
     ("thm-3-2", "radius with equality"),
+    ("cex-winner-depends-on-masks", "w_3 0: times 0.8"),  # it is the zero vector
+    ("cex-winner-depends-on-masks", "w_3 0: times 1.25"),
+    ("prop-honest-interval", "above with equality"),  # there tau, another hypothesis, is not defined
     ("prop-bounded-support", "bound 0: StrictGreaterThan softened"),  # a term that is added is 0
 }
 """Edits that leave a statement true."""
+
+
+EXAMPLES = ("counterexample", "erratum")
+"""Kinds of statements in which one number exceeds another by far: a factor leaves that true."""
+
+
+def remembered(statement: Statement) -> Statement:
+    """The statement with cases that are computed once, for all its edits."""
+    if statement.cases is None:
+        return statement
+    make = statement.cases
+    return replace(statement, cases=cache(lambda: list(make())))
 
 
 def edited(statement: Statement) -> Iterator[tuple[str, Statement]]:
@@ -91,7 +107,8 @@ def edited(statement: Statement) -> Iterator[tuple[str, Statement]]:
         chain: tuple[sp.Basic, ...] = claim if isinstance(claim, tuple) else (claim,)
         for number, relation in enumerate(chain):
             for what, wrong in edits(relation):
-                if loose and what == "times 1.25":
+                strict = isinstance(relation, sp.Lt | sp.Gt) and statement.kind in EXAMPLES
+                if loose and (what == "times 1.25" or (strict and what.startswith("times"))):
                     continue
                 changed = (*chain[:number], wrong, *chain[number + 1 :])
                 whole: Claim = changed if isinstance(claim, tuple) else wrong
@@ -112,7 +129,7 @@ def refuses_edits(labels: Sequence[str]) -> Callable[..., None]:
     cases = [
         (claims.get(label), what, wrong)
         for label in labels
-        for what, wrong in edited(claims.get(label))
+        for what, wrong in edited(remembered(claims.get(label)))
         if (label, what) not in HARMLESS
     ]
 

@@ -9,6 +9,8 @@ from math import inf
 import numpy as np
 import sympy as sp
 
+from sparse_robust.proofs.deep.written import NET, at_points
+from sparse_robust.proofs.formulas import Case, chain
 from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.certificates import best_certificate, certificate, network_certificate
 from sparse_robust.theory.distance import distance, lost
@@ -16,8 +18,12 @@ from sparse_robust.theory.lipschitz import lipschitz_power
 from sparse_robust.theory.networks import Array, ReluNet, fractions
 from sparse_robust.theory.regions import Ball, fourier_motzkin, regions
 
-from .errata import no_fixed_point
-from .paper import EIGHT, local_gamma, random_nets
+from .errata import BENT, DISTANCE, MARGIN, no_fixed_point
+from .paper import EIGHT, LINE, R, local_gamma, random_nets
+
+SMALLER = sp.Symbol("r", positive=True)
+AT_R, AT_SMALLER, BELOW_R = (sp.Symbol(name, real=True) for name in ("L(R)", "L(r)", r"\sup_{r < R} L(r)"))
+STAR, HIGHEST = sp.Symbol(r"\gamma^*", real=True), sp.Symbol(r"\sup_{R > 0} \min\{m / L(R), R\}", real=True)
 
 FINE = Fraction(1, 256)
 
@@ -48,6 +54,26 @@ def best_attack(net: ReluNet, x: Array, size: Fraction) -> Array | None:
     return None
 
 
+def radius_case(net: ReluNet, x: Array, radius: Fraction, smaller: Fraction) -> Case:
+    """Constants on two balls, and just inside the first: these networks have few kinks, next to R is near."""
+    inside = radius * (1 - FINE**3)
+    constants = (lipschitz_power(net, Ball(x, r), q=1) for r in (radius, smaller, inside))
+    return {R: radius, SMALLER: smaller, **dict(zip((AT_R, AT_SMALLER, BELOW_R), constants, strict=True))}
+
+
+def radius_cases() -> list[Case]:
+    """Random networks; and one whose constant jumps to the right of R = 1."""
+    cases = [radius_case(no_fixed_point(), fractions([0]), Fraction(1), r) for r in (Fraction(1), FINE)]
+    for net, x in random_nets(seed=320, count=4):
+        cases += [radius_case(net, x, Fraction(k, 2), Fraction(k, 3)) for k in (1, 2, 4)]
+    return cases
+
+
+def beyond_the_jump() -> Case:
+    """r = 2 beyond R = 1, where the constant has jumped."""
+    return radius_case(no_fixed_point(), fractions([0]), Fraction(1), Fraction(2))
+
+
 @statement(
     "lem-lipschitz-radius",
     kind="lemma",
@@ -55,11 +81,15 @@ def best_attack(net: ReluNet, x: Array, size: Fraction) -> Array | None:
     source="this book",
     status="kernel proved, glue argued",
     uses=("lem-regions", "lem-segment"),
+    hypotheses={"shorter": sp.Le(SMALLER, R)},
+    without={"shorter": beyond_the_jump},
+    claims={"grows": sp.Le(AT_SMALLER, AT_R), "left": sp.Eq(AT_R, BELOW_R)},
+    cases=radius_cases,
 )
-def lipschitz_radius() -> None:
+def lipschitz_radius(**_: sp.Basic) -> None:
     r"""Let $h$ be Lipschitz, as every ReLU network is ({prf:ref}`lem-segment`). Its best Lipschitz constant
-    $L(R)$ on $B_p(x, R)$, in any norm, is nondecreasing in $R$ and continuous from the left:
-    $L(R) = \sup_{r < R} L(r)$.
+    $L(R)$ on $B_p(x, R)$, in any norm, is nondecreasing in $R$ and continuous from the left: $<<left>>$, and
+    $<<grows>>$ for $<<shorter>>$.
     """
     n = sp.Symbol("n", integer=True, positive=True)
     u, v, x = (sp.MatrixSymbol(name, n, 1) for name in "uvx")
@@ -71,16 +101,49 @@ def lipschitz_radius() -> None:
     # so |h(u) - h(v)| <= S theta ||u - v|| + 2 K (1 - theta) R, S the supremum; then theta goes to 1
     below, length, coarse, radius = sp.symbols("S l K R", nonnegative=True)
     assert sp.limit(below * theta * length + 2 * coarse * (1 - theta) * radius, theta, 1) == below * length
-    jumps = 0
-    for net, x_ in random_nets(seed=320, count=6):
-        radii = [Fraction(k, 2) for k in range(1, 7)]
-        constants = [lipschitz_power(net, Ball(x_, r), q=1) for r in radii]
-        assert constants == sorted(constants)
-        for r, constant in zip(radii, constants, strict=True):  # these nets have few kinks: next to r is near
-            near = [lipschitz_power(net, Ball(x_, r * (1 + side)), q=1) for side in (-(FINE**3), FINE**3)]
-            assert near[0] == constant <= near[1]
-            jumps += constant < near[1]
-    assert jumps  # and it does jump, to the right of a radius
+
+
+def steps_case(margin: Fraction, steps: list[tuple[Fraction, Fraction]], radius: Fraction) -> Case:
+    """A step function L, as (up to which radius, its value) by increasing radii, and what follows from it.
+
+    min(m / L, R) grows with R on each step, so that the supremum is the largest value at the right ends.
+    """
+
+    def at(r: Fraction) -> Fraction:
+        return next(value for end, value in steps if r <= end)
+
+    starts = [Fraction(0), *(end for end, _ in steps[:-1])]
+    ends = zip(starts, steps, strict=True)
+    good = [min(end, margin / value) for start, (end, value) in ends if margin / value > start]
+    return {
+        MARGIN: margin,
+        R: radius,
+        SMALLER: radius / 2,
+        AT_R: at(radius),
+        AT_SMALLER: at(radius / 2),
+        HIGHEST: max(min(margin / value, end) for end, value in steps),
+        STAR: max(good),
+    }
+
+
+def best_cases() -> list[Case]:
+    """h(x) = -x at -1, with L = 1; the network without a fixed point; another that is steep far away."""
+    line = [(EIGHT, Fraction(1))]
+    jump = [(Fraction(1), Fraction(1)), (EIGHT, Fraction(10))]
+    late = [(Fraction(1), Fraction(1)), (EIGHT, Fraction(2))]
+    net = no_fixed_point()
+    for r in (Fraction(1), EIGHT):  # these are the constants of the networks
+        assert lipschitz_power(LINE, Ball(fractions([-1]), r), q=1) == 1
+        assert lipschitz_power(net, Ball(fractions([0]), r), q=1) == next(v for end, v in jump if r <= end)
+    radii = (Fraction(1, 3), Fraction(1), Fraction(2), EIGHT)
+    gentle = [(EIGHT, Fraction(1, 2))]
+    laws = [(Fraction(1), line), (Fraction(4), jump), (Fraction(5), late), (Fraction(1), gentle)]
+    return [steps_case(margin, steps, r) for margin, steps in laws for r in radii]
+
+
+def steep_only_near() -> Case:
+    """L = 100 up to 1 and 10 beyond: a larger ball with a smaller constant certifies more than gamma*."""
+    return steps_case(Fraction(4), [(Fraction(1), Fraction(100)), (EIGHT, Fraction(10))], Fraction(3, 2))
 
 
 @statement(
@@ -89,14 +152,27 @@ def lipschitz_radius() -> None:
     title="The best radius",
     source="this book",
     status="kernel proved, glue argued",
-    uses=("lem-regions", "prop-3-1"),
+    uses=("lem-regions", "lem-lipschitz-radius", "prop-3-1"),
+    hypotheses={"positive": sp.Gt(MARGIN, 0), "grows": sp.Le(AT_SMALLER, AT_R), "shorter": sp.Le(SMALLER, R)},
+    without={
+        "positive": "without a lead there is nothing to certify",
+        "grows": steep_only_near,
+        "shorter": "it says of which two radii the other one speaks",
+    },
+    claims={
+        "sup": sp.Eq(HIGHEST, STAR),
+        "each": sp.Le(sp.Min(MARGIN / AT_R, R), STAR),
+    },
+    cases=best_cases,
 )
-def best_radius() -> None:
-    r"""Let $m > 0$, let $L$ be nondecreasing, and $\gamma^* = \sup\{R > 0 : R\, L(R) \le m\}$. Then
+def best_radius(**_: sp.Basic) -> None:
+    r"""Let $<<positive>>$, let $L$ be nondecreasing, $<<grows>>$ for $<<shorter>>$, and
+    $\gamma^* = \sup\{R > 0 : R\, L(R) \le m\}$. Then
 
-    $$\sup_{R > 0} \min\Bigl\{\frac m{L(R)}, R\Bigr\} = \gamma^* .$$
+    $$<<sup>> :$$
 
-    Every $R$ with $R\, L(R) \le m$ is itself a certified radius, and so is every $R < \gamma^*$.
+    $<<each>>$ for every $R$. Every $R$ with $R\, L(R) \le m$ is itself a certified radius, and so is every
+    $R < \gamma^*$.
     """
     constant, radius = sp.symbols("L R", positive=True)
     spare, drop = sp.symbols("s e", nonnegative=True)
@@ -146,32 +222,69 @@ def best_radius_attained() -> None:
     assert continuous > 2
 
 
+AT_ONE, BEYOND_ONE = sp.Symbol(r"L(R)|_{R \le 1}", real=True), sp.Symbol(r"L(R)|_{R > 1}", real=True)
+RATIO_ONE, RATIO_BEYOND = (
+    sp.Symbol(r"\tfrac m{L(R)}|_{R \le 1}", real=True),
+    sp.Symbol(r"\tfrac m{L(R)}|_{R > 1}", real=True),
+)
+NEAR, FAR = sp.Symbol("R", positive=True), sp.Symbol("R'", positive=True)
+
+
+def no_fixed_point_cases() -> list[Case]:
+    """L at radii up to 1 and beyond, the best certificate to a millionth, the distance."""
+    net, x, tiny = no_fixed_point(), fractions([0]), Fraction(1, 10**6)
+    cases: list[Case] = []
+    radii = zip((Fraction(1, 1000), Fraction(1, 2), Fraction(1)), (1 + tiny, Fraction(2), EIGHT), strict=True)
+    for place, (near, far) in zip(at_points(net, [-1, Fraction(1, 2), 3]), radii, strict=True):
+        low, high = (lipschitz_power(net, Ball(x, r), q=1) for r in (near, far))
+        assert (local_gamma(net, x, near), local_gamma(net, x, far)) == (near, net(x) / high)
+        cases.append(
+            {
+                **place,
+                MARGIN: net(x),
+                NEAR: near,
+                FAR: far,
+                AT_ONE: low,
+                BEYOND_ONE: high,
+                RATIO_ONE: net(x) / low,
+                RATIO_BEYOND: net(x) / high,
+                DISTANCE: distance(net, x),
+            }
+        )
+    return cases
+
+
 @statement(
     "cex-no-fixed-point",
     kind="counterexample",
     title="$R = m / L(R)$ may have no solution",
     source="this book",
     status="checked exactly on an example",
-    uses=("lem-cover", "lem-regions", "prop-best-radius"),
+    uses=("lem-cover", "lem-regions", "prop-best-radius", "prop-bisection"),
+    claims={
+        "h": sp.Eq(NET, BENT),
+        "margin": sp.Eq(MARGIN, 4),
+        "gentle": sp.Eq(AT_ONE, 1),
+        "above": chain(RATIO_ONE, sp.Gt, NEAR),
+        "four": sp.Eq(RATIO_ONE, 4),
+        "steep": sp.Eq(BEYOND_ONE, 10),
+        "below": chain(RATIO_BEYOND, sp.Lt, FAR),
+        "two_fifths": sp.Eq(RATIO_BEYOND, sp.Rational(2, 5)),
+        "distance": sp.Eq(DISTANCE, sp.Rational(13, 10)),
+    },
+    loose={"above": "a counterexample", "below": "a counterexample"},
+    cases=no_fixed_point_cases,
 )
-def fixed_point() -> None:
-    r"""On a ReLU network $L(R)$ is a step function, and may jump over $m / R$. Let
-    $h(x) = 4 - \sigma(x) - 9\sigma(x - 1)$ at $x = 0$, so that $m = 4$. Then $L(R) = 1$ and
-    $m / L(R) = 4 > R$ for $R \le 1$, and $L(R) = 10$ and $m / L(R) = \frac25 < R$ for $R > 1$. No
-    radius solves the equation. The best certificate is $\gamma^* = 1$, where $L$ jumps; the distance
-    is $\frac{13}{10}$.
+def fixed_point(gentle: sp.Eq, margin: sp.Eq, **_: sp.Basic) -> None:
+    r"""On a ReLU network $L(R)$ is a step function, and may jump over $m / R$. Let $<<h>>$ at $x = 0$, so
+    that $<<margin>>$. For radii $R \le 1$, $<<gentle>>$ and $<<four>>$: $<<above>>$. For radii $R' > 1$,
+    $<<steep>>$ and $<<two_fifths>>$: $<<below>>$. No radius solves the equation. The best certificate is
+    $\gamma^* = 1$, where $L$ jumps; the distance is $<<distance>>$.
     """
-    net, x = no_fixed_point(), fractions([0])
-    assert net(x) == 4
-    for radius in (Fraction(1, 1000), Fraction(1, 2), Fraction(1)):
-        assert lipschitz_power(net, Ball(x, radius), q=1) == 1
-        assert local_gamma(net, x, radius) == radius
-    for radius in (1 + Fraction(1, 10**6), Fraction(2), EIGHT):
-        assert lipschitz_power(net, Ball(x, radius), q=1) == 10
-        assert local_gamma(net, x, radius) == Fraction(2, 5)
-    assert distance(net, x) == Fraction(13, 10)
-    star = network_certificate([net], x, p=inf, upper=EIGHT, tolerance=Fraction(1, 10**6))
-    assert 1 - Fraction(1, 10**6) <= star <= 1
+    net, x, tiny = no_fixed_point(), fractions([0]), Fraction(1, 10**6)
+    star = network_certificate([net], x, p=inf, upper=EIGHT, tolerance=tiny)
+    assert 1 - tiny <= star <= 1
+    assert gentle.rhs * 1 <= margin.rhs < 10
 
 
 @statement(

@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import sympy as sp
 
+from sparse_robust.proofs.deep.written import NET, SIGMA, at_points, row, written
 from sparse_robust.proofs.formulas import Case, chain
 from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.distance import distance
@@ -169,32 +170,96 @@ def chain_of_bounds(chain: tuple[sp.Le, ...]) -> None:
     assert all(strict[1:])  # none of the bounds is idle
 
 
+PATH_VECTOR, X_1, X_2 = sp.symbols("v x_1 x_2")
+PATH_LENGTH, SPECTRAL, L_TWO, IDLE_LENGTH, IDLE_SPECTRAL = (
+    sp.Symbol(name, real=True)
+    for name in (
+        r"\lVert v \rVert_2", r"\lVert c \rVert_2 \lVert W_1 \rVert_2", "L_2",
+        r"\lVert v' \rVert_2", r"\lVert c \rVert_2 \lVert W'_1 \rVert_2",
+    )
+)  # fmt: skip
+
+
+def spectral_cases() -> list[Case]:
+    """Both numbers for the network, whose W_1^T W_1 is twice the identity, and for one with an idle unit."""
+    w = TURNED.weights[0]
+    twice = (w.T @ w)[0, 0]
+    assert (w.T @ w == twice * fractions([[1, 0], [0, 1]])).all()  # the spectral norm is its root
+    idle = exact_net([[[1, 0], [0, 3]]], [1, 0])
+    facts = {
+        PATH_VECTOR: all_paths(TURNED),
+        PATH_LENGTH: sp.sqrt(sp.Rational(norm_power(all_paths(TURNED), 2))),
+        SPECTRAL: sp.sqrt(sp.Rational(norm_power(TURNED.readout, 2) * twice)),
+        L_TWO: sp.sqrt(sp.Rational(lipschitz_power(TURNED, q=2))),
+        IDLE_LENGTH: sp.sqrt(sp.Rational(norm_power(all_paths(idle), 2))),
+        IDLE_SPECTRAL: Fraction(round(layer_product(idle, q=2))),
+    }
+    assert abs(layer_product(idle, q=2) - float(facts[IDLE_SPECTRAL])) < 1e-12
+    return [{**facts, **place} for place in at_points(TURNED, [(1, 1), (1, -3), (-2, 1)])]
+
+
 @statement(
     "cex-path-spectral",
     kind="counterexample",
     title="The path vector may exceed the product of spectral norms",
     source="this book",
     status="checked exactly on an example",
-    uses=("prop-chain", "lem-regions"),
+    uses=("prop-chain", "lem-all-paths", "lem-induced-norms", "lem-regions"),
+    claims={
+        "h": sp.Eq(NET, SIGMA(X_1 + X_2) + SIGMA(X_1 - X_2)),
+        "v": sp.Eq(PATH_VECTOR, row((2, 2))),
+        "length": sp.Eq(PATH_LENGTH, 2 * sp.sqrt(2)),
+        "spectral": chain(SPECTRAL, sp.Eq, L_TWO, sp.Eq, 2),
+        "idle_paths": sp.Eq(IDLE_LENGTH, 1),
+        "idle_spectral": sp.Eq(IDLE_SPECTRAL, 3),
+    },
+    cases=spectral_cases,
 )
-def path_against_spectral() -> None:
+def path_against_spectral(**_: sp.Basic) -> None:
     r"""The last step of {prf:ref}`prop-chain` needs Frobenius norms for $q = 2$: absolute values forget
-    signs, and spectral norms do not. Let $h = \sigma(x_1 + x_2) + \sigma(x_1 - x_2)$. The path vector is
-    $(2, 2)$ with norm $2\sqrt2$. But $\lVert c \rVert_2 \lVert W_1 \rVert_2 = \sqrt2 \sqrt2 = 2$, which
-    is $L_2$. Neither bound is always the better one: for $h = \sigma(x_1)$ with a second unit that $c$
-    does not read, the product is the larger one.
+    signs, and spectral norms do not. Let $<<h>>$. The path vector is $<<v>>$, with $<<length>>$. But
+    $<<spectral>>$. Neither bound is always the better one: for $h = \sigma(x_1)$ with a second unit of
+    weight $3$ that $c$ does not read, $<<idle_paths>>$ and $<<idle_spectral>>$.
     """
-    assert norm_power(all_paths(TURNED), 2) == 8 > 4 == lipschitz_power(TURNED, q=2)
-    w = TURNED.weights[0]
-    assert (w.T @ w == 2 * fractions([[1, 0], [0, 1]])).all()  # the spectral norm is exactly sqrt 2
-    assert norm_power(TURNED.readout, 2) == 2
-    idle = exact_net([[[1, 0], [0, 3]]], [1, 0])
-    assert norm_power(all_paths(idle), 2) == 1 < layer_product(idle, q=2) ** 2
 
 
 def miss(share: Fraction, samples: int) -> Fraction:
     """The probability that no one of so many independent points falls into a set with this share."""
     return (1 - share) ** samples
+
+
+STEEP, SAMPLES = sp.Symbol("K", real=True), sp.Symbol("N", integer=True)
+STRIP_L, STRIP_AREA, EXAMPLE_L = (
+    sp.Symbol(name, real=True) for name in ("L_1", r"\mathrm{area}", r"L_1|_{K = 1000}")
+)
+ALL_MISS = sp.Symbol(r"\Pr(\text{all samples miss})", real=True)
+EXAMPLE_MISS = sp.Symbol(r"\Pr|_{K = 1000,\, N = 1024}", real=True)
+
+
+def strip_case(steepness: int, samples: int) -> Case:
+    """The network that is steep on a strip: its constant, the area of the strip, the chance to miss it."""
+    x, height = sp.symbols("x y", positive=True)
+    half, end = sp.Rational(1, 2), sp.Rational(3, 2)
+    area = sp.integrate(sp.integrate(1, (height, 0, sp.Min(x / steepness, 1))), (x, half, end))
+    return {
+        STEEP: Fraction(steepness),
+        SAMPLES: samples,
+        STRIP_L: lipschitz_power(strip(steepness), NEAR_STRIP, q=1),
+        STRIP_AREA: Fraction(area.p, area.q),
+        ALL_MISS: miss(Fraction(1, steepness), samples),
+        EXAMPLE_L: lipschitz_power(strip(1000), NEAR_STRIP, q=1),
+        EXAMPLE_MISS: Fraction(round(100 * miss(Fraction(1, 1000), 1024)), 100),
+    }
+
+
+def strip_cases() -> list[Case]:
+    """Several strips and numbers of samples; for one sample the bound is attained."""
+    return [strip_case(k, n) for k, n in ((3, 1), (3, 7), (10, 5), (1000, 40))]
+
+
+def strip_too_wide() -> Case:
+    """K = 1: half of the strip lies outside of the square."""
+    return strip_case(1, 2)
 
 
 @statement(
@@ -204,38 +269,73 @@ def miss(share: Fraction, samples: int) -> Fraction:
     source="this book",
     status="kernel proved, glue argued",
     uses=("lem-regions",),
+    hypotheses={"steep": sp.Ge(STEEP, 3)},
+    without={"steep": strip_too_wide},
+    claims={
+        "constant": sp.Eq(STRIP_L, STEEP + 2),
+        "area": sp.Eq(STRIP_AREA, 1 / STEEP),
+        "miss": chain(ALL_MISS, sp.Eq, (1 - 1 / STEEP) ** SAMPLES, sp.Ge, 1 - SAMPLES / STEEP),
+        "example": sp.Eq(EXAMPLE_L, 1002),
+        "chance": sp.Eq(EXAMPLE_MISS, written("0.36", Fraction(36, 100))),
+    },
+    cases=strip_cases,
 )
-def sampling_is_blind() -> None:
-    r"""For $K \ge 3$ let
+def sampling_is_blind(constant: sp.Eq, area: sp.Eq, miss: tuple[sp.Basic, ...], **_: sp.Basic) -> None:
+    r"""For $<<steep>>$ let
 
     $$h(x) = \sigma(x_1) + \sigma\bigl(\sigma(x_1) - K \sigma(x_2) - K \sigma(-x_2)\bigr),$$
 
     a 2-3-2 network, on the square $[\frac12, \frac32] \times [0, 1]$. The gradient is $(1, 0)$ except on
-    a set of area $1/K$, where it is $(2, -K)$, so that $L_1 = K + 2$. With a probability of
+    a set with $<<area>>$, where it is $(2, -K)$, so that $<<constant>>$. With the probability
 
-    $$\bigl(1 - \tfrac1K\bigr)^N \ge 1 - \tfrac NK$$
+    $$<<miss>>$$
 
     all of $N$ independent uniform samples miss that set and agree that $L_1$ is 1. So no number of samples,
     and nothing computed from gradients at the samples, bounds $L_q$ with any confidence for all networks of
-    even this size. For $K = 1000$, $L_1 = 1002$, and $1024$ samples miss it with a probability of $0.36$.
+    even this size. For example $<<example>>$, and, rounded, $<<chance>>$.
     """
     x, height, k = sp.symbols("x y K", positive=True)
-    area = sp.integrate(sp.integrate(1, (height, 0, x / k)), (x, sp.Rational(1, 2), sp.Rational(3, 2)))
-    assert sp.simplify(area - 1 / k) == 0  # the strip y < x / K; x / K <= 1 as K >= 3
-    slope = (k + 2).subs(k, 3 + sp.Symbol("r", nonnegative=True))  # ||(2, -K)||_1, and more than ||(1, 0)||_1
-    assert sp.Abs(2) + sp.Abs(-k) == k + 2
-    assert (slope - 1).is_positive
+    whole = sp.integrate(sp.integrate(1, (height, 0, x / k)), (x, sp.Rational(1, 2), sp.Rational(3, 2)))
+    assert sp.simplify(whole - area.rhs.subs(STEEP, k)) == 0  # the strip y < x / K; x / K <= 1 as K >= 3
+    slope = constant.rhs.subs(STEEP, k)  # ||(2, -K)||_1, and more than ||(1, 0)||_1
+    assert sp.Abs(2) + sp.Abs(-k) == slope
+    assert (slope.subs(k, 3 + sp.Symbol("r", nonnegative=True)) - 1).is_positive
     size, share, rest = sp.Symbol("N", integer=True, positive=True), 1 / k, sp.Symbol("r", nonnegative=True)
     # Bernoulli by induction: (1 - s)^(N + 1) = (1 - N s + r)(1 - s) with r >= 0
-    step = sp.expand((1 - size * share + rest) * (1 - share) - (1 - (size + 1) * share))
+    bernoulli = miss[1].rhs.subs({SAMPLES: size, STEEP: k})
+    step = sp.expand((bernoulli + rest) * (1 - share) - bernoulli.subs(size, size + 1))
     assert sp.simplify(step - (size * share**2 + rest * (1 - share))) == 0
-    for steepness in (3, 10, 1000):
+    for steepness in (3, 10):
         gradients = {tuple(r.gradient) for r in regions(strip(steepness), NEAR_STRIP)}
         assert gradients == {(1, 0), (2, -steepness)}
-        assert lipschitz_power(strip(steepness), NEAR_STRIP, q=1) == steepness + 2
-    missed = miss(Fraction(1, 1000), 1024)
-    assert Fraction("0.355") < missed < Fraction("0.365")
-    assert missed >= 1 - Fraction(1024, 1000)
+
+
+AT_X, SHARE, SEEN, CERTIFIED, DISTANCE = (
+    sp.Symbol(name, real=True) for name in ("h(x)", "s", r"\lVert (1, 0) \rVert_1", r"\gamma", "d")
+)
+STEEPNESS = sp.Symbol("K", real=True)
+LOCAL_L = sp.Symbol("L_1", real=True)
+
+
+def sampling_cases() -> list[Case]:
+    """The exact numbers of the example; the formula for h at points."""
+    net, x, steepness = strip(1000, weight=-2), OVER_STRIP.centre, Fraction(1000)
+    gradients = {tuple(r.gradient) for r in regions(net, OVER_STRIP)}
+    assert gradients == {(1, 0), (-1, 2000), (-1, -2000)}
+    u = sp.Symbol("u", positive=True)
+    share = sp.integrate(2 * u / 1000, (u, 0, 2)) / 4  # |x_2| < x_1 / K in a square of area 4
+    seen = norm_power(fractions([1, 0]), 1)
+    facts = {
+        STEEPNESS: steepness,
+        AT_X: net(x),
+        SHARE: Fraction(share.p, share.q),
+        SEEN: seen,
+        CERTIFIED: min(net(x) / seen, OVER_STRIP.radius),
+        LOCAL_L: lipschitz_power(net, OVER_STRIP, q=1),
+        DISTANCE: distance(net, x, within=Fraction(1)),
+    }
+    places = [(1, Fraction(1, 2)), (1, Fraction(1, 5000)), (1, 0), (-1, 1)]
+    return [{**facts, **place} for place in at_points(net, places)]
 
 
 @statement(
@@ -245,20 +345,28 @@ def sampling_is_blind() -> None:
     source="this book",
     status="checked exactly on an example",
     uses=("prop-sampling-blind", "def-gamma", "lem-cover", "lem-regions"),
+    claims={
+        "K": sp.Eq(STEEPNESS, 1000),
+        "h": sp.Eq(NET, SIGMA(X_1) - 2 * SIGMA(SIGMA(X_1) - STEEPNESS * sp.Abs(X_2))),
+        "x": sp.Eq(AT_X, 1),
+        "share": sp.Eq(SHARE, 1 / STEEPNESS),
+        "seen": sp.Eq(SEEN, 1),
+        "certified": sp.Eq(CERTIFIED, 1),
+        "constant": sp.Eq(LOCAL_L, 2001),
+        "distance": sp.Eq(DISTANCE, sp.Rational(999, 2001)),
+        "less": sp.Lt(DISTANCE, CERTIFIED / 2),
+    },
+    loose={"less": "a counterexample"},
+    cases=sampling_cases,
 )
-def sampled_certificate() -> None:
-    r"""Let $K = 1000$ and $h(x) = \sigma(x_1) - 2 \sigma(\sigma(x_1) - K |x_2|)$, where $|x_2|$ stands for
-    $\sigma(x_2) + \sigma(-x_2)$, at $x = (1, \frac12)$, where $h = 1$. On the $l_\infty$ ball of radius 1 the
-    gradient is $(1, 0)$ except on a share $1/K$ of it. As long as all samples miss that, they give $L_1 =
-    1$ and a "certified" radius of $\min(1/1, 1) = 1$. But $L_1 = 2001$, and the distance to the nearest
-    point with $h \le 0$ is $\frac{999}{2001}$: less than half of what was "certified".
+def sampled_certificate(**_: sp.Basic) -> None:
+    r"""Let $<<K>>$ and
+
+    $$<<h>>,$$
+
+    where $|x_2|$ stands for $\sigma(x_2) + \sigma(-x_2)$, at $x = (1, \frac12)$, where $<<x>>$. On the
+    $l_\infty$ ball of radius 1 the gradient is $(1, 0)$ except on a share $<<share>>$ of it. As long as all
+    samples miss that, they give $<<seen>>$ for $L_1$ and a "certified" radius $<<certified>>$. But
+    $<<constant>>$, and the distance to the nearest point with $h \le 0$ is $<<distance>>$: $<<less>>$, less
+    than half of what was "certified".
     """
-    net, x = strip(1000, weight=-2), OVER_STRIP.centre
-    assert net(x) == 1
-    gradients = {tuple(r.gradient) for r in regions(net, OVER_STRIP)}
-    assert gradients == {(1, 0), (-1, 2000), (-1, -2000)}
-    assert lipschitz_power(net, OVER_STRIP, q=1) == 2001
-    assert distance(net, x, within=Fraction(1)) == Fraction(999, 2001)
-    u = sp.Symbol("u", positive=True)
-    share = sp.integrate(2 * u / 1000, (u, 0, 2)) / 4  # |x_2| < x_1 / K in a square of area 4
-    assert share == sp.Rational(1, 1000)

@@ -10,6 +10,8 @@ from math import inf
 import numpy as np
 import sympy as sp
 
+from sparse_robust.proofs.deep.written import NET as VALUE
+from sparse_robust.proofs.deep.written import POINT, SIGMA, at_points, row
 from sparse_robust.proofs.formulas import Case, chain, operator
 from sparse_robust.proofs.foundations.norms import SIGN_BRANCHES
 from sparse_robust.proofs.statement import statement
@@ -71,6 +73,30 @@ def wide_sum(inputs: int) -> ReluNet:
     return exact_net([[[1]] * inputs], [1])
 
 
+INPUTS = sp.Symbol("n", integer=True)
+LOCAL_L, ROWS, COLUMN_SUMS = (
+    sp.Symbol(name, real=True) for name in ("L_1", r"\lVert W_1 \rVert_\infty", r"\max_u \sum_i |W_1[i, u]|")
+)
+STATES_NORM = sp.Symbol(r"\lVert D_1 \rVert_\infty", real=True)
+
+
+def transposed_cases() -> list[Case]:
+    """The sum of up to three inputs; c = 1, so that products of norms are norms of W_1."""
+    cases: list[Case] = []
+    for n in range(1, 4):
+        net, ball = wide_sum(n), Ball(fractions([1] * n), Fraction(1, 2))
+        cases.append(
+            {
+                INPUTS: n,
+                LOCAL_L: lipschitz_power(net, ball, q=1),
+                STATES_NORM: int(net.pattern(ball.centre)[0].any()),
+                ROWS: literal_product(net),
+                COLUMN_SUMS: layer_product(net, q=1),
+            }
+        )
+    return cases
+
+
 @statement(
     "err-transposed",
     kind="erratum",
@@ -81,18 +107,51 @@ def wide_sum(inputs: int) -> ReluNet:
         "lem-regions",
         "lem-induced-norms",
     ),
+    claims={
+        "constant": sp.Eq(LOCAL_L, INPUTS),
+        "states": sp.Eq(STATES_NORM, 1),
+        "rows": sp.Eq(ROWS, 1),
+        "columns": sp.Eq(COLUMN_SUMS, INPUTS),
+    },
+    cases=transposed_cases,
 )
-def transposed() -> None:
+def transposed(**_: sp.Basic) -> None:
     r"""Let $h = \sigma(x_1 + \dots + x_n)$, $W_1 = (1, \dots, 1)^T$, $c = 1$, at $x = (1, \dots, 1)$ with
-    $R = \frac12$. Its gradient is $(1, \dots, 1)$ and $L_1 = n$. But $\lVert D_1 \rVert_\infty = 1$ and
-    $\lVert W_1 \rVert_\infty = 1$, the largest row sum, so that the right side of (10) is 1: it is too small
-    by a factor of $n$. The largest column sum is $n$.
+    $R = \frac12$. Its gradient is $(1, \dots, 1)$ and $<<constant>>$. But $<<states>>$ and $<<rows>>$, the
+    largest row sum, so that the right side of (10) is 1: it is too small by a factor of $n$. The largest
+    column sum is right, $<<columns>>$.
     """
-    for n in range(1, 4):
-        net, ball = wide_sum(n), Ball(fractions([1] * n), Fraction(1, 2))
-        assert lipschitz_power(net, ball, q=1) == layer_product(net, q=1) == n
-        assert literal_product(net) == 1
     assert literal_product(SUM) < lipschitz_power(SUM, q=1)
+
+
+FORMULA, NEARBY = sp.Symbol("g"), sp.Symbol(r"\nabla h")
+SIZE, LARGEST = (
+    sp.Symbol(name, real=True) for name in (r"\lVert g \rVert_1", r"\max_{x' \in B} \lVert g(x') \rVert_1")
+)
+X_1, X_2 = sp.symbols("x_1 x_2")
+
+
+def kink_cases() -> list[Case]:
+    """The formula at (0, 1), the gradient next to it, the constants on the ball and on the plane."""
+    kink = fractions([0, 1])
+    ball = Ball(kink, Fraction(1, 2))
+    formula = KINK.gradient(KINK.pattern(kink))
+    middle = max(norm_power(KINK.gradient(p), 1) for p in attained_patterns(KINK, ball))
+    places = at_points(KINK, [(Fraction(1, 9), Fraction(8, 9)), (Fraction(-1, 9), Fraction(1))])
+    cases: list[Case] = []
+    for place, domain in zip(places, (None, ball), strict=True):
+        x = fractions([place[X_1], place[X_2]])
+        cases.append(
+            {
+                **place,
+                FORMULA: formula,
+                SIZE: norm_power(formula, 1),
+                NEARBY: KINK.gradient(KINK.pattern(x)),
+                LARGEST: middle,
+                LOCAL_L: lipschitz_power(KINK, domain, q=1),
+            }
+        )
+    return cases
 
 
 @statement(
@@ -102,26 +161,51 @@ def transposed() -> None:
     source="this book; the paper's gloss on gradients is about differentiable functions",
     status="checked exactly on an example",
     uses=("lem-regions",),
+    claims={
+        "h": sp.Eq(VALUE, 2 * SIGMA(X_1 + X_2) - SIGMA(X_1) + SIGMA(-X_1)),
+        "formula": sp.Eq(FORMULA, row((2, 2))),
+        "size": sp.Eq(SIZE, 4),
+        "nearby": sp.Eq(NEARBY, row((1, 2))),
+        "constant": sp.Eq(LOCAL_L, 3),
+        "middle": chain(LARGEST, sp.Eq, 4),
+        "more": sp.Gt(LARGEST, LOCAL_L),
+    },
+    loose={"more": "a counterexample"},
+    cases=kink_cases,
 )
-def kinks() -> None:
+def kinks(**_: sp.Basic) -> None:
     r"""The middle term of {prf:ref}`lem-3-1-repaired` takes $D_j(x')$ at *every* $x'$ of the ball and can
-    exceed $L_q$. Let $h = 2 \sigma(x_1 + x_2) - \sigma(x_1) + \sigma(-x_1)$. Both last units are inactive
-    where $x_1 = 0$; at $(0, 1)$ the formula gives $(2, 2)$ with $\lVert \cdot \rVert_1 = 4$. But
-    $-\sigma(x_1) + \sigma(-x_1) = -x_1$: near $(0, 1)$ the gradient is $(1, 2)$, and $L_1 = 3$, on the ball
-    of radius $\frac12$ around $(0, 1)$ and on all of $\mathbb{R}^2$. So the supremum of the formula over all
-    points need not be the best constant, and what automatic differentiation returns at a kink need not be a
-    gradient. The best constant is the maximum over the full-dimensional regions that meet the open ball.
-    (The paper says that its constant is a largest norm of gradients "for differentiable" functions, which is
-    right; a ReLU network is not one of them.)
+    exceed $L_q$. Let
+
+    $$<<h>> .$$
+
+    Both last units are inactive where $x_1 = 0$; at $(0, 1)$ the formula gives $<<formula>>$ with $<<size>>$.
+    But $-\sigma(x_1) + \sigma(-x_1) = -x_1$: near $(0, 1)$ the gradient is $<<nearby>>$, and
+    $<<constant>>$, on the ball of radius $\frac12$ around $(0, 1)$ and on all of $\mathbb{R}^2$, while
+    $<<middle>>$: $<<more>>$. So the supremum of the formula over all points need not be the best constant,
+    and what automatic differentiation returns at a kink need not be a gradient. The best constant is the
+    maximum over the full-dimensional regions that meet the open ball. (The paper says that its constant is a
+    largest norm of gradients "for differentiable" functions, which is right; a ReLU network is not one of
+    them.)
     """
-    kink = fractions([0, 1])
-    assert list(KINK.gradient(KINK.pattern(kink))) == [2, 2]
-    middle = max(norm_power(KINK.gradient(p), 1) for p in attained_patterns(KINK, Ball(kink, Fraction(1, 2))))
-    assert middle == 4
-    for ball in (None, Ball(kink, Fraction(1, 2))):
-        assert lipschitz_power(KINK, ball, q=1) == 3 < norm_power(fractions([2, 2]), 1)
-    for x in ((Fraction(1, 9), Fraction(8, 9)), (Fraction(-1, 9), Fraction(1))):
-        assert list(KINK.gradient(KINK.pattern(fractions(x)))) == [1, 2]
+
+
+AWAKE, LITERAL, REPAIRED = (
+    sp.Symbol(name, real=True)
+    for name in (r"\sum_u D_1[u, u]", r"b_{\mathrm{rows}}", r"b_{\mathrm{columns}}")
+)
+
+
+def sleeper_cases() -> list[Case]:
+    """One active unit of three; the two products; the formula for h at points."""
+    ball = Ball(fractions([1]), Fraction(1, 2))
+    facts = {
+        AWAKE: int(SLEEPERS.pattern(ball.centre)[0].sum()),
+        LOCAL_L: lipschitz_power(SLEEPERS, ball, q=1),
+        LITERAL: literal_product(SLEEPERS),
+        REPAIRED: layer_product(SLEEPERS, q=1),
+    }
+    return [{**facts, **place} for place in at_points(SLEEPERS, [1, -1, Fraction(1, 2)])]
 
 
 @statement(
@@ -131,23 +215,26 @@ def kinks() -> None:
     source="paper, the remarks behind Theorem 3.3",
     status="checked exactly on an example",
     uses=("lem-3-1-repaired", "lem-regions"),
+    claims={
+        "h": sp.Eq(VALUE, SIGMA(POINT) + 100 * SIGMA(-POINT)),
+        "awake": sp.Eq(AWAKE, 1),
+        "constant": sp.Eq(LOCAL_L, 1),
+        "literal": sp.Eq(LITERAL, 303),
+        "repaired": sp.Eq(REPAIRED, 101),
+    },
+    cases=sleeper_cases,
 )
-def activation_sparsity() -> None:
+def activation_sparsity(**_: sp.Basic) -> None:
     r"""In every norm $\lVert D_j \rVert_{q \to q} = 1$, unless $D_j = 0$: one active unit counts as much as
     all of them. So (10) is the product of norms over all layers as soon as one point of the ball leaves
-    no layer silent. "Similar conclusions if $a_j$ gets more sparse" do not follow from it. Let $h =
-    \sigma(x) + 50 \sigma(-x) + 50 \sigma(-x)$ at $x = 1$, $R = \frac12$: one of three units is active on
-    the ball, $L_1 = 1$, and (10) is $101 \cdot 3$ with column and row sums exchanged, $101 \cdot 1$ in
-    the right order.
+    no layer silent. "Similar conclusions if $a_j$ gets more sparse" do not follow from it. Let $<<h>>$, the
+    second term as two units of weight $50$, at $x = 1$, $R = \frac12$: one of the three units is active on
+    the ball, $<<awake>>$, and $<<constant>>$. The bound is $<<literal>>$ as printed, with row sums, and
+    $<<repaired>>$ in the right order, with column sums.
     """
     for states in ([0, 0, 1], [0, 1, 1], [1, 1, 1], [0, 0, 0]):
         diagonal = fractions(np.diag(states))
         assert abs(diagonal).sum(0).max() == abs(diagonal).sum(1).max() == max(states)
-    ball = Ball(fractions([1]), Fraction(1, 2))
-    assert [int(s) for s in SLEEPERS.pattern(ball.centre)[0]] == [1, 0, 0]
-    assert lipschitz_power(SLEEPERS, ball, q=1) == 1
-    assert layer_product(SLEEPERS, q=1) == 101
-    assert literal_product(SLEEPERS) == 101 * 3
 
 
 @statement(

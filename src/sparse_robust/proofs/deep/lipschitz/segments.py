@@ -11,18 +11,18 @@ from __future__ import annotations
 import random
 from fractions import Fraction
 from itertools import pairwise
-from math import inf, prod
+from math import inf
 
 import numpy as np
 import sympy as sp
 from sympy.logic.inference import entails
 
-from sparse_robust.proofs.formulas import Case, Largest, operator
+from sparse_robust.proofs.formulas import Case, Largest, Total, operator
 from sparse_robust.proofs.foundations.norms import SIGN_BRANCHES
 from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.intervals import norm_power
 from sparse_robust.theory.kinks import affine_radius, along_the_curve, clearance, kink_functions, off_kinks
-from sparse_robust.theory.networks import closed_region, fractions
+from sparse_robust.theory.networks import Array, ReluNet, closed_region, exact_net, fractions
 from sparse_robust.theory.regions import Ball, regions
 
 from .cases import (
@@ -87,6 +87,49 @@ def gradient_formula() -> None:
     assert same > 12
 
 
+PIECE, LAYER, DEPTH, PIECES = sp.symbols("i j d m", integer=True)
+TIME, WIDTH = sp.IndexedBase("t", real=True), sp.IndexedBase("n", real=True)
+SLOPES = sp.IndexedBase(r"\delta", real=True)
+START, END = sp.Symbol("h(x)", real=True), sp.Symbol("h(y)", real=True)
+STEEPEST = sp.Symbol(r"\max_i \lVert g_i \rVert_q", real=True)
+LENGTH = sp.Symbol(r"\lVert y - x \rVert_p", real=True)
+
+
+def segment_case(net: ReluNet, x: Array, y: Array, q: float, p: float) -> Case:
+    """The pieces of a segment, the slopes of h on them, and both of its ends."""
+    cuts = breakpoints(net, x, y)
+    middles = [x + (s + e) / 2 * (y - x) for s, e in pairwise(cuts)]
+    gradients = [net.gradient(net.pattern(z)) for z in middles]
+    return {
+        PIECE: range(len(gradients)),
+        PIECES: len(gradients),
+        LAYER: 0,
+        DEPTH: len(net.widths),
+        WIDTH: dict(enumerate(net.widths)),
+        TIME: dict(enumerate(cuts)),
+        SLOPES: {i: g @ (y - x) for i, g in enumerate(gradients)},
+        START: net(x),
+        END: net(y),
+        STEEPEST: max(norm_power(g, q) for g in gradients),
+        LENGTH: norm_power(y - x, p),
+    }
+
+
+def segment_cases() -> list[Case]:
+    """Random segments, segments through and along kinks, and one without a kink."""
+    rng = random.Random(42)
+    unit = exact_net([[[1]]], [1])
+    ends = [
+        (KINK, fractions([0, -1]), fractions([0, 2])),
+        (SUM, fractions([1, -1]), fractions([-2, 2])),
+        (unit, fractions([-1]), fractions([1])),
+        (unit, fractions([1]), fractions([2])),
+    ]
+    for net, ball in random_cases(seed=42, count=12):
+        ends.append((net, random_point(rng, ball), random_point(rng, ball)))
+    return [segment_case(net, x, y, q, p) for net, x, y in ends for q, p in ((1, inf), (inf, 1))]
+
+
 @statement(
     "lem-segment",
     kind="lemma",
@@ -94,17 +137,22 @@ def gradient_formula() -> None:
     source="this book",
     status="kernel proved, glue argued",
     uses=("lem-gradient", "lem-hoelder"),
+    claims={
+        "pieces": sp.Le(PIECES, sp.Product(WIDTH[LAYER] + 1, (LAYER, 1, DEPTH - 1))),
+        "increment": sp.Eq(END - START, Total((TIME[PIECE + 1] - TIME[PIECE]) * SLOPES[PIECE], PIECE)),
+        "bound": sp.Le(sp.Abs(END - START), STEEPEST * LENGTH),
+    },
+    cases=segment_cases,
 )
-def segment() -> None:
+def segment(increment: sp.Eq, **_: sp.Basic) -> None:
     r"""Every segment $x + t (y - x)$, $0 \le t \le 1$, has breakpoints $0 = t_0 < \dots < t_m = 1$,
-    $m \le \prod_j (n_j + 1)$, between which every preactivation is affine and either has no zero or is zero
-    throughout. With $g_i = W_1 D_1 \cdots W_{d-1} D_{d-1} c$ formed with the states between $t_i$ and
-    $t_{i+1}$,
+    $<<pieces>>$, between which every preactivation is affine and either has no zero or is zero throughout.
+    With $g_i = W_1 D_1 \cdots W_{d-1} D_{d-1} c$ formed with the states between $t_i$ and $t_{i+1}$, and
+    $\delta_i = g_i^T (y - x)$,
 
-    $$h(y) - h(x) = \sum_i (t_{i+1} - t_i)\, g_i^T (y - x) .$$
+    $$<<increment>> .$$
 
-    So $|h(y) - h(x)| \le \max_i \lVert g_i \rVert_q\, \lVert y - x \rVert_p$, for biases of any size, and
-    $h$ is Lipschitz, hence continuous.
+    So $<<bound>>$, for biases of any size, and $h$ is Lipschitz, hence continuous.
     """
     # Induction over layers. Between two cuts the activations before a layer are affine in t: alpha + t beta
     t = sp.Symbol("t", real=True)
@@ -140,26 +188,14 @@ def segment() -> None:
     mean = sp.Sum(share[i] * (most - slack[i]), (i, 0, m - 1)).expand()
     shortfall = most * sp.Sum(share[i], (i, 0, m - 1)) - mean
     assert sp.simplify(shortfall - sp.Sum(share[i] * slack[i], (i, 0, m - 1))) == 0
-    rng = random.Random(42)
-    on_kinks = ((KINK, fractions([0, -1]), fractions([0, 2])), (SUM, fractions([1, -1]), fractions([-2, 2])))
-    drawn = (
-        (net, random_point(rng, ball), random_point(rng, ball))
-        for net, ball in random_cases(seed=42, count=12)
-    )
-    for net, x, y in (*on_kinks, *drawn):
-        cuts = breakpoints(net, x, y)
-        assert len(cuts) - 1 <= prod(n + 1 for n in net.widths[1:])
-        total, longest = Fraction(0), Fraction(0)
-        for s, e in pairwise(cuts):
+    for net, ball in random_cases(seed=42, count=6):  # the states are the same all over a piece
+        x, y = ball.centre, ball.centre + ball.radius
+        for s, e in pairwise(breakpoints(net, x, y)):
             third, middle = (
                 net.pattern(x + (s + (e - s) * f) * (y - x)) for f in (Fraction(1, 3), Fraction(1, 2))
             )
             assert all(map(np.array_equal, third, middle))
-            gradient = net.gradient(middle)
-            total += (e - s) * (gradient @ (y - x))
-            longest = max(longest, norm_power(gradient, 1))
-        assert total == net(y) - net(x)
-        assert abs(total) <= longest * norm_power(y - x, inf)
+    assert increment.rhs.body == (TIME[PIECE + 1] - TIME[PIECE]) * SLOPES[PIECE]
 
 
 @statement(
@@ -272,6 +308,20 @@ def coordinate_gain(u: sp.Expr, eps: sp.Expr) -> sp.Expr:
     return u * eps * sp.sign(u)
 
 
+MOST_GAIN = sp.Symbol(r"\max_{\lVert v \rVert_1 \le \epsilon} u^T v", real=True)
+LARGEST_ENTRY, EPS = sp.Symbol(r"\lVert u \rVert_\infty", real=True), sp.Symbol("epsilon", positive=True)
+
+
+def steepest_cases() -> list[Case]:
+    """A linear function on the l_1 ball is largest at a corner: all of them are tried."""
+    cases: list[Case] = []
+    for u in ((2, -5, 1), (0, -1), (3, 3), (-4,)):
+        for eps in (Fraction(1, 3), Fraction(2)):
+            gains = [sign * eps * entry for entry in u for sign in (1, -1)]
+            cases.append({EPS: eps, MOST_GAIN: max(gains), LARGEST_ENTRY: max(map(abs, u))})
+    return cases
+
+
 @statement(
     "lem-steepest",
     kind="lemma",
@@ -279,15 +329,21 @@ def coordinate_gain(u: sp.Expr, eps: sp.Expr) -> sp.Expr:
     source="folklore",
     status="proved",
     uses=("lem-hoelder",),
+    claims={"most": sp.Eq(MOST_GAIN, EPS * LARGEST_ENTRY)},
+    cases=steepest_cases,
 )
-def steepest_in_l1() -> None:
-    r"""For $u \ne 0$, $\max_{\lVert v \rVert_1 \le \epsilon} u^T v = \epsilon \lVert u \rVert_\infty$,
+def steepest_in_l1(most: sp.Eq) -> None:
+    r"""For $u \ne 0$,
+
+    $$<<most>>,$$
+
     attained at $v = \epsilon\,\mathrm{sgn}(u_k)\, e_k$ for a largest $|u_k|$: the case $p = 1$ that
     {prf:ref}`prop-dual-norm` leaves out.
     """
     eps = sp.Symbol("epsilon", positive=True)
     for u in SIGN_BRANCHES:
-        assert sp.expand(coordinate_gain(u, eps) - eps * sp.Abs(u)) == 0  # that no v gives more is Hoelder
+        printed = most.rhs.subs({EPS: eps, LARGEST_ENTRY: sp.Abs(u)})
+        assert sp.expand(coordinate_gain(u, eps) - printed) == 0  # that no v gives more is Hoelder
 
 
 PREMISES = {

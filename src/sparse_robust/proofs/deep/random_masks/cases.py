@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 import sympy as sp
 
+from sparse_robust.proofs.deep.written import ALPHA
 from sparse_robust.theory.intervals import norm_power
 from sparse_robust.theory.laws import sqrt_bounds
 from sparse_robust.theory.mask_bounds import all_paths
@@ -28,9 +29,6 @@ from sparse_robust.theory.regions import Ball, regions
 
 Value = Callable[[ReluNet], Fraction | int | bool]
 """A number for a masked network."""
-
-ALPHA = sp.Symbol("alpha", real=True)
-"""The sparsity, where it is the same in all layers."""
 
 SPARSITIES = tuple(Fraction(k, 10) for k in (0, 1, 3, 5, 8, 10))
 """Values of alpha at which inequalities between polynomials are tried."""

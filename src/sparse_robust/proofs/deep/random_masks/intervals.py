@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from sparse_robust.proofs.formulas import OUTCOMES, Case, Mean, Pr, chain
 from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.mask_bounds import path_norm, path_norm_bound, path_norm_variance
-from sparse_robust.theory.mask_enumeration import Masks, expectation, kept_sums, mask_shapes
+from sparse_robust.theory.mask_derivatives import probability
+from sparse_robust.theory.mask_enumeration import Masks, all_masks, expectation, kept_sums, mask_shapes
 from sparse_robust.theory.mask_sampling import bernstein_half_width, draw_masks, mean_over_masks
 from sparse_robust.theory.networks import ReluNet, float_net
 
@@ -21,14 +23,42 @@ PROBABILITY = 1 / 20
 """Of the coin in the coverage check: rare and large values are what defeats intervals."""
 
 
-def beyond(variance: sp.Expr, gap: sp.Expr) -> sp.Expr:
+def beyond_level(variance: sp.Expr, gap: sp.Expr) -> sp.Expr:
     """The bound for E max(X - T, 0), T = E X + gap."""
     return variance / (4 * gap)
 
 
-def excess(net: ReluNet, level: Fraction, masks: Masks) -> Fraction:
-    """max(PN - T, 0) of the masked network."""
-    return max(Fraction(path_norm(net.masked(masks))) - level, Fraction(0))
+X, NORM = sp.Symbol("X", real=True), sp.Symbol(r"\mathrm{PN}", real=True)
+LEVEL, MU, VAR = sp.symbols(r"T \mu \mathrm{Var}X", real=True)
+B, TAU = sp.symbols(r"b \tau", real=True)
+
+
+def level_case(outcomes: list[tuple[Fraction, Fraction]], step: Fraction) -> Case:
+    """A variable with finitely many values, and a level that lies so far above its mean."""
+    mean = sum(p * x for p, x in outcomes)
+    return {
+        OUTCOMES: [(p, {X: x}) for p, x in outcomes],
+        MU: mean,
+        LEVEL: mean + step,
+        VAR: sum(p * (x - mean) ** 2 for p, x in outcomes),
+    }
+
+
+def level_cases() -> list[Case]:
+    """Masked path norms, and a rare large value, for which the bound is attained in the limit."""
+    rare = Fraction(1, 200)
+    at_two_steps = [(rare, Fraction(2)), (1 - rare, -2 * rare / (1 - rare))]
+    cases = [level_case(at_two_steps, step) for step in (Fraction(1), Fraction(0), Fraction(3))]
+    for case, grid in random_cases()[::3]:
+        every = [(m, path_norm(case.net.masked(m))) for m in all_masks(case.shapes)]
+        outcomes = [(probability(m, grid[0]), Fraction(norm)) for m, norm in every]
+        cases += [level_case(outcomes, step) for step in (Fraction(1, 2), Fraction(3))]
+    return cases
+
+
+def below_the_mean() -> Case:
+    """A level below the mean of a fair coin."""
+    return level_case([(Fraction(1, 2), Fraction(0)), (Fraction(1, 2), Fraction(1))], Fraction(-1, 4))
 
 
 @statement(
@@ -38,25 +68,28 @@ def excess(net: ReluNet, level: Fraction, masks: Masks) -> Fraction:
     source="this book; Scarf 1958 has the sharp form",
     status="proved",
     uses=(
+        "lem-expectation",
         "thm-b-path-norm",
         "thm-c-second-moment",
     ),
+    hypotheses={"above": sp.Gt(LEVEL, MU)},
+    without={"above": below_the_mean},
+    claims={"beyond": sp.Le(Mean(sp.Max(X - LEVEL, 0)), VAR / (4 * (LEVEL - MU)))},
+    cases=level_cases,
 )
-def mean_beyond() -> None:
-    r"""For $X$ with mean $\mu$ and finite variance, and $T > \mu$,
-    $\mathbb{E} \max(X - T, 0) \le \dfrac{\mathrm{Var} X}{4 (T - \mu)}$. For the masked path norm, mean and
-    variance are known exactly ({prf:ref}`thm-b-path-norm`, {prf:ref}`thm-c-second-moment`).
+def mean_beyond(beyond: sp.Le) -> None:
+    r"""For $X$ with mean $\mu$ and finite variance, and $<<above>>$,
+
+    $$<<beyond>> .$$
+
+    For the masked path norm, mean and variance are known exactly ({prf:ref}`thm-b-path-norm`,
+    {prf:ref}`thm-c-second-moment`).
     """
     y, gap = sp.Symbol("y", real=True), sp.Symbol("g", positive=True)  # y = X - mu
-    below = beyond(y**2, gap)  # at least 0, and at least y - g:
+    below = beyond_level(y**2, gap)  # at least 0, and at least y - g:
     assert sp.factor(below - (y - gap)) == (y - 2 * gap) ** 2 / (4 * gap)
     assert below.is_nonnegative
-    for case, grid in random_cases()[::2]:
-        for alphas in grid[:3]:
-            mean, variance = path_norm_bound(case.net, alphas), path_norm_variance(case.net, alphas)
-            for step in (Fraction(1, 2), Fraction(3)):
-                sums = kept_sums(case.shapes, partial(excess, case.net, mean + step))
-                assert expectation(case.shapes, sums, alphas) <= beyond(variance, step)
+    assert sp.simplify(beyond.rhs - beyond_level(VAR, LEVEL - MU)) == 0
 
 
 @statement(
@@ -83,25 +116,86 @@ def empirical_bernstein() -> None:
         assert missed.mean() <= 0.05
 
 
+LOW_MEAN = Mean(sp.Min(X, LEVEL) - B * sp.Min(NORM, LEVEL)) + B * MU
+"""E Z."""
+
+
+def interval_cases() -> list[Case]:
+    """|h(1, 1)| of the masked 2-2-2 network, with its path norm; and the path norm itself for X."""
+    shapes, half = mask_shapes(EXAMPLE), [Fraction(1, 2)] * 2
+    every = [(probability(m, half), EXAMPLE.masked(m), m) for m in all_masks(shapes)]
+    mean, variance = path_norm_bound(EXAMPLE, half), path_norm_variance(EXAMPLE, half)
+    cases: list[Case] = []
+    for b, step in ((Fraction(0), 300), (Fraction(1), 1), (Fraction(1, 2), 10)):
+        for value in (lambda _, masks: response(EXAMPLE, masks), lambda net, _: path_norm(net)):
+            cases.append(
+                {
+                    OUTCOMES: [(p, {X: value(net, m), NORM: path_norm(net)}) for p, net, m in every],
+                    MU: mean,
+                    LEVEL: mean + step,
+                    B: b,
+                    TAU: beyond_level(variance, Fraction(step)),
+                    VAR: variance,
+                }
+            )
+    return cases
+
+
+def larger_than_the_norm() -> Case:
+    """X is ten times the path norm."""
+    case = interval_cases()[1]
+    outcomes = [(p, {**each, X: 10 * each[NORM]}) for p, each in case[OUTCOMES]]
+    return {**case, OUTCOMES: outcomes, LEVEL: case[MU] + 1, TAU: beyond_level(case[VAR], Fraction(1))}
+
+
+def level_too_low() -> Case:
+    """A level below the mean of the path norm."""
+    case = interval_cases()[1]
+    return {**case, LEVEL: case[MU] - 1, TAU: beyond_level(case[VAR], Fraction(-1))}
+
+
 @statement(
     "prop-honest-interval",
     kind="proposition",
     title="An interval for any mean over masks",
     source="this book",
     status="argued",
-    uses=("lem-empirical-bernstein", "lem-mean-beyond", "thm-b-path-norm", "thm-c-second-moment"),
+    uses=(
+        "lem-expectation",
+        "lem-empirical-bernstein",
+        "lem-mean-beyond",
+        "lem-all-paths",
+        "thm-b-path-norm",
+        "thm-c-second-moment",
+    ),
+    hypotheses={
+        "below": sp.Eq(Pr(sp.Le(X, NORM)), 1),
+        "above": sp.Gt(LEVEL, MU),
+        "tau": sp.Eq(TAU, VAR / (4 * (LEVEL - MU))),
+    },
+    without={
+        "below": larger_than_the_norm,
+        "above": level_too_low,
+        "tau": "it is a definition",
+    },
+    claims={"between": chain(LOW_MEAN - B * TAU, sp.Le, Mean(X), sp.Le, LOW_MEAN + TAU)},
+    cases=interval_cases,
 )
-def honest_interval() -> None:
-    r"""Let $0 \le X \le \mathrm{PN}$ be a function of the masks, $\mu$ and $\sigma^2$ the mean and variance
-    of $\mathrm{PN}$, $T > \mu$, $\tau = \sigma^2 / (4 (T - \mu))$ and $b \in [0, 1]$ fixed before the draws.
-    Then $Z = \min(X, T) - b \min(\mathrm{PN}, T) + b \mu$ has a range of length $T$, and
-    $\mathbb{E} Z - b \tau \le \mathbb{E} X \le \mathbb{E} Z + \tau$: an interval for $\mathbb{E} Z$ from
-    {prf:ref}`lem-empirical-bernstein`, widened by that, covers $\mathbb{E} X$.
+def honest_interval(between: tuple[sp.Le, ...], **_: sp.Basic) -> None:
+    r"""Let $X \ge 0$ be a function of the masks with $<<below>>$, let $\mu$ and $\mathrm{Var} X$ be here the
+    mean and variance of $\mathrm{PN}$, $<<above>>$, $<<tau>>$ and $b \in [0, 1]$ fixed before the draws. Then
+    $Z = \min(X, T) - b \min(\mathrm{PN}, T) + b \mu$ has a range of length $T$, and
+
+    $$<<between>> :$$
+
+    an interval for $\mathbb{E} Z$ from {prf:ref}`lem-empirical-bernstein`, widened by that, covers
+    $\mathbb{E} X$.
     """
     x, y, T, b, low_x, low_y = sp.symbols("x y T b mx my", nonnegative=True)
     # means of X = min(X, T) + x and PN = min(PN, T) + y, where 0 <= x <= y and E y <= tau
     mean_z = low_x - b * low_y + b * (low_y + y)
     assert sp.expand((low_x + x) - mean_z - (x - b * y)) == 0
+    assert between[0].lhs == LOW_MEAN - B * TAU
     # the range: Z - b mu lies between -b T (X = 0, PN >= T) and (1 - b) T (X = PN = T)
     assert sp.expand((1 - b) * T - (-b * T)) == T
     shapes, half = mask_shapes(EXAMPLE), [Fraction(1, 2)] * 2

@@ -34,6 +34,9 @@ PATH_NORM = sp.Symbol(r"\mathrm{PN}", real=True)
 MEAN_PATH_NORM = sp.Symbol(r"\mathbb{E}\,\mathrm{PN}(M)", real=True)
 VARIANCE = sp.Symbol(r"\mathrm{Var}\,\mathrm{PN}(M)")
 MOMENT, MEAN_OUTER = sp.IndexedBase("S", real=True), sp.Symbol(r"\mathbb{E}\, v v^T")
+ETA_RECURSION = sp.Eq(XI[J], (ALPHA_OF[J] + (1 - ALPHA_OF[J]) * XI[J - 1]) ** WIDTH[J - 1])
+ETA_LAST = sp.Eq(ETA, XI[DEPTH - 1] ** WIDTH[DEPTH - 1])
+"""Theorem A's recursion."""
 KEPT = sp.Product(1 - ALPHA_OF[J], (J, 1, DEPTH - 1))
 """The probability that a given path is open."""
 

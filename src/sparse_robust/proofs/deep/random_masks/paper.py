@@ -5,17 +5,20 @@ from __future__ import annotations
 import random
 from fractions import Fraction
 from functools import cache
+from itertools import combinations, product
 
 import numpy as np
 import sympy as sp
 
+from sparse_robust.proofs.formulas import Case, Every
 from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.intervals import norm_power
 from sparse_robust.theory.mask_bounds import all_paths, norm_product_power
-from sparse_robust.theory.mask_enumeration import all_masks, cut_off, expectation, kept_sums
+from sparse_robust.theory.mask_enumeration import Masks, all_masks, cut_off, expectation, kept_sums
 from sparse_robust.theory.masks import eta, eta_star, xi
+from sparse_robust.theory.networks import Pattern, ReluNet
 
-from .cases import random_cases
+from .cases import random_cases, tight_cases
 from .notation import (
     ALPHA_OF,
     COLUMNS,
@@ -23,6 +26,8 @@ from .notation import (
     DEPTH,
     ENTRIES,
     ETA,
+    ETA_LAST,
+    ETA_RECURSION,
     ETA_STAR,
     FROBENIUS,
     LENGTH,
@@ -40,6 +45,46 @@ from .percolation import SHAPES, pair_sizes
 PAPER = "paper, Theorem 3.3, equations (11) and (12)"
 
 
+PLACE = sp.Symbol("i", integer=True)
+PATHS, MASKED_PATHS = sp.IndexedBase("v", real=True), sp.IndexedBase("v(M)", real=True)
+PATH_VECTOR = sp.Symbol("v")
+SLOPE = sp.IndexedBase("g", real=True)
+GONE = sp.Symbol(r"1_{\text{cut off}}", real=True)
+PRODUCT_ONE = ENTRIES(READOUT) * sp.Product(COLUMNS(WEIGHT[J]), (J, 1, DEPTH - 1))
+PRODUCT_TWO = LENGTH(READOUT) * sp.Product(FROBENIUS(WEIGHT[J]), (J, 1, DEPTH - 1))
+
+
+def path_case(net: ReluNet, masks: Masks, states: Pattern) -> Case:
+    """Paths and gradient of a network, and paths under masks."""
+    paths = all_paths(net)
+    return {
+        PLACE: range(len(paths)),
+        DEPTH: len(net.widths),
+        SLOPE: dict(enumerate(net.gradient(states))),
+        PATHS: dict(enumerate(paths)),
+        PATH_VECTOR: paths,
+        MASKED_PATHS: dict(enumerate(all_paths(net.masked(masks)))),
+        READOUT: net.readout,
+        WEIGHT: dict(enumerate(net.weights, 1)),
+        GONE: int(cut_off(masks)),
+    }
+
+
+def path_cases() -> list[Case]:
+    """Random networks and tight ones, under masks and in patterns that need not be those of any point."""
+    rng, cases = random.Random(79), []
+    for case, _ in (*tight_cases(), *random_cases()):
+        for masks in list(all_masks(case.shapes))[::31]:
+            states = tuple(np.array(rng.choices((False, True), k=n)) for n in case.net.widths[1:])
+            cases.append(path_case(case.net, masks, states))
+        everything, awake = (
+            tuple(np.ones(shape, dtype=bool) for shape in shapes)
+            for shapes in (case.shapes, [(n,) for n in case.net.widths[1:]])
+        )
+        cases.append(path_case(case.net, everything, awake))
+    return cases
+
+
 @statement(
     "lem-all-paths",
     kind="lemma",
@@ -47,49 +92,65 @@ PAPER = "paper, Theorem 3.3, equations (11) and (12)"
     source="this book",
     status="kernel proved, glue argued",
     uses=("lem-triangle", "lem-cauchy-schwarz", "def-cut-off"),
+    claims={
+        "below": Every(sp.Le(sp.Abs(SLOPE[PLACE]), PATHS[PLACE]), PLACE),
+        "one": sp.Le(ENTRIES(PATH_VECTOR), PRODUCT_ONE),
+        "two": sp.Le(LENGTH(PATH_VECTOR), PRODUCT_TWO),
+        "masked": Every(sp.Le(MASKED_PATHS[PLACE], PATHS[PLACE] * (1 - GONE)), PLACE),
+    },
+    cases=path_cases,
+    loose=dict.fromkeys(
+        ("below", "masked"), "equality, for positive weights, is not read inside 'for every'"
+    ),
 )
-def all_paths_bound() -> None:
-    r"""Let $v = |W_1| \cdots |W_{d-1}|\,|c|$, with absolute values entry by entry. Whatever the patterns are,
+def all_paths_bound(one: sp.Le, two: sp.Le, **_: sp.Basic) -> None:
+    r"""Let $v = |W'_1| \cdots |W'_{d-1}|\,|c|$, with absolute values entry by entry, and let
+    $g = W'_1 D_1 \cdots W'_{d-1} D_{d-1}\, c$ for any diagonal matrices $D_j$ of zeros and ones. Then
+    $<<below>>$,
 
-    $$\bigl|W_1 D_1 \cdots W_{d-1} D_{d-1}\, c\bigr| \le v \ \text{ in every coordinate},$$
+    $$<<one>>, \qquad <<two>> .$$
 
-    $$\lVert v \rVert_1 \le \lVert c \rVert_1 \prod_j \max_u \sum_{u'} |W_j[u', u]|, \qquad
-      \lVert v \rVert_2 \le \lVert c \rVert_2 \prod_j \lVert W_j \rVert_F .$$
-
-    Masking weights lowers every one of these quantities or leaves it, and $v = 0$ if the network is cut off.
+    For the masked network, $<<masked>>$: masking lowers $v$, and both products, or leaves them, and
+    $v(M) = 0$ if the network is cut off.
     """
-    w, z = sp.symbols("w z", real=True)
-    for active in (0, 1):  # one term of one layer: |W[i, u] D[u] z[u]| <= |W[i, u]| |z[u]|
-        assert (sp.Abs(w) * sp.Abs(z) - sp.Abs(w * active * z)).simplify().is_nonnegative
-    # ||  |W| z ||_1 = sum_u z_u (column sum)_u, and each column sum is the largest one less some slack
-    size, u = sp.Symbol("m", integer=True, positive=True), sp.Symbol("u", integer=True)
+    # One layer. |z_u| <= v_u says z_u = v_u - t with 0 <= t <= 2 v_u; a term of (W D z)_i against |W| v
+    p, q, size = sp.symbols("p q a", nonnegative=True)
+    reach, behind = (p + q) / 2, (p - q) / 2  # every number of size at most v_u, by its distances from +-v_u
+    for w, active, sign in product((size, -size), (0, 1), (1, -1)):
+        assert sp.expand(sp.Abs(w) * reach - sign * w * active * behind).is_nonnegative
+    # Columns: 1^T |W| v = sum_u v_u (column sum)_u, each of which is the largest one less some slack
+    n, u = sp.Symbol("m", integer=True, positive=True), sp.Symbol("u", integer=True)
     entry, slack = sp.IndexedBase("z", nonnegative=True), sp.IndexedBase("s", nonnegative=True)
     largest = sp.Symbol("S", nonnegative=True)
-    excess = largest * sp.Sum(entry[u], (u, 1, size)) - sp.Sum(entry[u] * (largest - slack[u]), (u, 1, size))
-    assert sp.simplify(excess.expand() - sp.Sum(entry[u] * slack[u], (u, 1, size))) == 0
-    # || |W| z ||_2^2: Cauchy and Schwarz in each row i, then sum over the rows
-    i = sp.Symbol("i", integer=True)
-    row, deficit = sp.IndexedBase("R", nonnegative=True), sp.IndexedBase("d", nonnegative=True)
-    length = sp.Symbol("Z", nonnegative=True)  # ||z||_2^2
-    total = sp.Sum(row[i] * length - deficit[i], (i, 1, size)).expand()
-    assert sp.simplify(total - length * sp.Sum(row[i], (i, 1, size)) + sp.Sum(deficit[i], (i, 1, size))) == 0
-    # cut off: a term of v_u' is |W[u', u] M[u', u]| v_u, and either factor vanishes all the way down
-    below, mask = sp.symbols("v M", nonnegative=True)
-    assert (sp.Abs(w) * mask * below).subs(mask, 0) == (sp.Abs(w) * mask * below).subs(below, 0) == 0
-    rng = random.Random(79)
-    for case, _ in random_cases():
-        for masks in list(all_masks(case.shapes))[::7]:
-            masked = case.net.masked(masks)
-            paths, states = (
-                all_paths(masked),
-                [np.array(rng.choices((False, True), k=n)) for n in masked.widths[1:]],
-            )
-            assert (abs(masked.gradient(tuple(states))) <= paths).all()
-            assert (paths <= all_paths(case.net)).all()
-            assert not (cut_off(masks) and paths.any())
-            for q in (1, 2):
-                product = norm_product_power(masked, q=q)
-                assert norm_power(paths, q) <= product <= norm_product_power(case.net, q=q)
+    excess = largest * sp.Sum(entry[u], (u, 1, n)) - sp.Sum(entry[u] * (largest - slack[u]), (u, 1, n))
+    assert sp.simplify(excess.expand() - sp.Sum(entry[u] * slack[u], (u, 1, n))) == 0
+    # Rows: ||W||_F^2 ||z||^2 - || |W| z ||^2 is Lagrange's sum of squares in every row; for 2 x 3 matrices
+    weights, z = sp.Matrix(2, 3, sp.symbols("w1:7", nonnegative=True)), sp.Matrix(sp.symbols("z1:4"))
+    squares = sum(
+        (weights[i, u] * z[v] - weights[i, v] * z[u]) ** 2
+        for i in range(2)
+        for u, v in combinations(range(3), 2)
+    )
+    assert sp.expand(weights.norm() ** 2 * z.dot(z) - (weights * z).dot(weights * z) - squares) == 0
+    assert (one.rhs, two.rhs) == (PRODUCT_ONE, PRODUCT_TWO)
+    # Masks, in a 2-2-2 network: v(M) has one term for each path, with its two entries of the masks as factors
+    # and nonnegative weights; so it grows in every entry, and vanishes where each path has an entry 0
+    first, second = (sp.Matrix(2, 2, sp.symbols(f"{name}1:5", nonnegative=True)) for name in "ab")
+    bits = [sp.Matrix(2, 2, sp.symbols(f"{name}1:5")) for name in "MN"]
+    c = sp.Matrix(sp.symbols("c1:3", nonnegative=True))
+    v = first.multiply_elementwise(bits[0]) * second.multiply_elementwise(bits[1]) * c
+    for i in range(2):
+        terms = sp.Poly(sp.expand(v[i]), *bits[0], *bits[1])
+        routes = {bits[0][i, u] * bits[1][u, w] for u, w in product(range(2), repeat=2)}
+        assert {
+            sp.prod(x**k for x, k in zip(terms.gens, powers, strict=True)) for powers in terms.monoms()
+        } == routes
+        assert all(value.is_nonnegative for value in terms.coeffs())
+    for case, _grid in random_cases():
+        for masks in list(all_masks(case.shapes))[::15]:
+            for q_ in (1, 2):  # the functions that the rest of the book calls
+                whole, masked = (norm_product_power(net, q=q_) for net in (case.net, case.net.masked(masks)))
+                assert norm_power(all_paths(case.net.masked(masks)), q_) <= masked <= whole
 
 
 @cache
@@ -108,11 +169,9 @@ def bounded_where_connected(bound: sp.Le, cut_off_probability: sp.Symbol) -> Non
     assert sp.expand(gap - (1 - dead) * slack) == 0
 
 
-ETA_RECURSION = sp.Eq(XI[J], (ALPHA_OF[J] + (1 - ALPHA_OF[J]) * XI[J - 1]) ** WIDTH[J - 1])
-ETA_LAST = sp.Eq(ETA, XI[DEPTH - 1] ** WIDTH[DEPTH - 1])
 RECURSION_BOUND = sp.Le(MEAN_L[Q], CONSTANT[Q] * (1 - ETA))
-C_ONE = sp.Eq(CONSTANT[1], ENTRIES(READOUT) * sp.Product(COLUMNS(WEIGHT[J]), (J, 1, DEPTH - 1)))
-C_TWO = sp.Eq(CONSTANT[2], LENGTH(READOUT) * sp.Product(FROBENIUS(WEIGHT[J]), (J, 1, DEPTH - 1)))
+C_ONE = sp.Eq(CONSTANT[1], PRODUCT_ONE)
+C_TWO = sp.Eq(CONSTANT[2], PRODUCT_TWO)
 
 
 @statement(

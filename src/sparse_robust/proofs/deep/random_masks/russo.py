@@ -8,6 +8,7 @@ from typing import Any
 
 import sympy as sp
 
+from sparse_robust.proofs.deep.written import ALPHA
 from sparse_robust.proofs.formulas import OUTCOMES, Case, Mean, Total, operator
 from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.lipschitz import lipschitz_power
@@ -16,7 +17,7 @@ from sparse_robust.theory.mask_enumeration import Masks, all_masks, kept_sums, m
 from sparse_robust.theory.networks import ReluNet, exact_net, fractions
 from sparse_robust.theory.regions import Ball
 
-from .cases import ALPHA, EXAMPLE, EXAMPLE_BALL, Value, polynomial
+from .cases import EXAMPLE, EXAMPLE_BALL, Value, polynomial
 from .gaps import DIFFERENCE
 from .moments import POSITIVE
 

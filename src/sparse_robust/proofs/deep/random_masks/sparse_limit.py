@@ -10,6 +10,7 @@ from typing import Any
 
 import sympy as sp
 
+from sparse_robust.proofs.deep.written import ALPHA
 from sparse_robust.proofs.formulas import Case, Total, chain, operator
 from sparse_robust.proofs.statement import statement
 from sparse_robust.theory import sparse_limit as limit
@@ -18,7 +19,7 @@ from sparse_robust.theory.mask_bounds import path_norm
 from sparse_robust.theory.networks import ReluNet, exact_net, fractions
 from sparse_robust.theory.regions import Ball
 
-from .cases import ALPHA, EXAMPLE, EXAMPLE_BALL, AllMasks, polynomial, random_cases, tight_cases
+from .cases import EXAMPLE, EXAMPLE_BALL, AllMasks, polynomial, random_cases, tight_cases
 from .gaps import DIFFERENCE
 from .notation import DEPTH, MEAN_L, PATH_NORM, J, Q, by_layer
 
@@ -176,6 +177,24 @@ def sparse_limit(open: sp.Eq, quiet: sp.Eq, enclosure: tuple[sp.Le, ...], limit:
     assert EXCESS.body.subs({SIZE[J]: size, KEEP[J]: keep}) == (size - 1) * keep
 
 
+SPARSE_COEFFICIENT = {
+    name: sp.Symbol(rf"\lim_{{\alpha \to 1}} \mathbb{{E}} L_1^{{{name}}} / (1 - \alpha)^2", real=True)
+    for name in (r"\mathbb{R}^2", "B")
+}
+
+
+def sparse_example_case() -> Case:
+    """The lowest coefficients of both means in k = 1 - alpha, which is what the limits are."""
+    case: dict[sp.Symbol, Any] = {PATH_NORM: path_norm(EXAMPLE)}
+    for symbol, ball in zip(SPARSE_COEFFICIENT.values(), (None, EXAMPLE_BALL), strict=True):
+        mean = polynomial(EXAMPLE, partial(lipschitz_power, ball=ball, q=1))
+        by_order = sp.Poly(mean.subs(ALPHA, 1 - OPEN), OPEN).all_coeffs()[::-1]
+        assert by_order[:2] == [0, 0]
+        assert limit.lone_path_sum(EXAMPLE, ball) == by_order[2]
+        case[symbol] = Fraction(int(by_order[2]))
+    return case
+
+
 @statement(
     "prop-sparse-example",
     kind="proposition",
@@ -183,17 +202,17 @@ def sparse_limit(open: sp.Eq, quiet: sp.Eq, enclosure: tuple[sp.Le, ...], limit:
     source="this book",
     status="checked exactly on an example",
     uses=("prop-all-masks-example", "thm-sparse-limit"),
+    claims={
+        "plane": sp.Eq(SPARSE_COEFFICIENT[r"\mathbb{R}^2"], 26),
+        "ball": sp.Eq(SPARSE_COEFFICIENT["B"], 14),
+        "path_norm": sp.Eq(PATH_NORM, 37),
+    },
+    cases=lambda: [sparse_example_case()],
 )
-def sparse_example() -> None:
-    r"""For the network of {prf:ref}`prop-all-masks-example`, as $\alpha \to 1$,
-    $\mathbb{E} L_1 = 26\, (1 - \alpha)^2 + O\bigl((1 - \alpha)^3\bigr)$ on $\mathbb{R}^2$ and
-    $\mathbb{E} L_1 = 14\, (1 - \alpha)^2 + O\bigl((1 - \alpha)^3\bigr)$ on the ball. Theorem B has $37$ in
-    place of both.
+def sparse_example(**_: sp.Basic) -> None:
+    r"""For the network of {prf:ref}`prop-all-masks-example`, on $\mathbb{R}^2$ and on the ball $B$,
+
+    $$<<plane>>, \qquad <<ball>> .$$
+
+    Theorem B has $<<path_norm>>$ in place of both.
     """
-    k = sp.Symbol("k")
-    for ball, coefficient in ((None, 26), (EXAMPLE_BALL, 14)):
-        mean = polynomial(EXAMPLE, partial(lipschitz_power, ball=ball, q=1))
-        by_order = sp.Poly(mean.subs(ALPHA, 1 - k), k).all_coeffs()[::-1]
-        assert by_order[:3] == [0, 0, coefficient]
-        assert limit.lone_path_sum(EXAMPLE, ball) == coefficient
-    assert path_norm(EXAMPLE) == 37
