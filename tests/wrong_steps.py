@@ -10,7 +10,7 @@ import pytest
 import sympy as sp
 
 from sparse_robust.proofs import registry as claims
-from sparse_robust.proofs.formulas import Claim, Every
+from sparse_robust.proofs.formulas import Claim, Every, Iff
 from sparse_robust.proofs.statement import Statement
 
 WrongStep = tuple[str, object, str, object]
@@ -47,8 +47,20 @@ FACTORS = (sp.Rational(4, 5), sp.Rational(5, 4))
 def edits(relation: sp.Basic) -> Iterator[tuple[str, sp.Basic]]:
     """A relation with one thing wrong: a factor, the direction, an event's strictness, a constant inside."""
     if isinstance(relation, Every):
-        for what, wrong in edits(relation.body):
-            yield what, Every(wrong, *relation.args[1:])
+        body, index, condition = relation.args
+        for what, wrong in edits(body):
+            yield what, Every(wrong, index, condition)
+        if condition.func in SOFTENED:
+            yield "range softened", Every(body, index, SOFTENED[condition.func](*condition.args))
+        return
+    if isinstance(relation, Iff):
+        for number, side in enumerate(relation.args):
+            ways = list(edits(side))
+            if side.func in SOFTENED:
+                ways.append(("softened", SOFTENED[side.func](*side.args)))
+            for what, wrong in ways:
+                sides = [*relation.args[:number], wrong, *relation.args[number + 1 :]]
+                yield f"side {number} {what}", Iff(*sides)
         return
     left, right = relation.args
     small = isinstance(relation, sp.Le | sp.Lt | sp.Eq)

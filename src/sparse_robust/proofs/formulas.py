@@ -111,6 +111,15 @@ class Every(Over):
         return rf"{printer._print(body)} \text{{ for every }} {_range(printer, index, condition)}"
 
 
+class Iff(sp.Basic):
+    """Two relations of which both hold or neither does."""
+
+    value = staticmethod(lambda left, right: left == right)
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        return r" \iff ".join(map(printer._print, self.args))
+
+
 class Mean(sp.Expr):
     """E(body | given) over the outcomes of the case."""
 
@@ -320,6 +329,9 @@ _ARITHMETIC: dict[type, Callable[..., Any]] = {
     sp.Pow: _power,
     sp.Abs: abs,
     sp.sign: sign,
+    sp.exp: sp.exp,
+    sp.log: sp.log,
+    sp.tanh: lambda a: sp.simplify(sp.tanh(a).rewrite(sp.exp)),
     sp.Max: max,
     sp.Min: min,
     sp.Le: _at_most,
