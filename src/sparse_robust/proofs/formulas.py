@@ -187,12 +187,17 @@ class _Page(LatexPrinter):
         front = "-" if rest == -1 else self.parenthesize(rest, PRECEDENCE["Mul"], strict=True)
         return f"{front} {self.parenthesize(tall[0], PRECEDENCE['Mul'], strict=True)}"
 
+    def _print_sign(self, expr: sp.sign) -> str:
+        return rf"\mathrm{{sgn}}({self._print(expr.args[0])})"
+
     def _print_Symbol(self, expr: sp.Symbol, style: str = "plain") -> str:  # noqa: N802 (sympy's name)
         return expr.name if "\\" in expr.name or "{" in expr.name else super()._print_Symbol(expr, style)
 
 
-def _rank(term: sp.Expr) -> tuple[bool, bool]:
-    return not term.has(sp.Function), bool(term.is_Symbol or term.is_number)
+def _rank(term: sp.Expr) -> tuple[bool, bool, bool]:
+    names = [symbol.name for symbol in term.free_symbols if isinstance(symbol, sp.Symbol)]
+    greek = bool(names) and all(len(name) > 1 for name in names)
+    return not term.has(sp.Function), bool(term.is_Symbol or term.is_number), greek  # x + delta
 
 
 def _is_fraction(printer: LatexPrinter, factor: sp.Expr) -> bool:
@@ -269,7 +274,7 @@ def _extreme(terms: list[Any], symbolic: Callable[..., Any], plain: Callable[...
 
 def _equal(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        return bool(np.all(a == b))
+        return all(_equal(p, q) for p, q in np.broadcast(a, b))
     return bool(a == b) or (isinstance(a - b, sp.Basic) and sp.simplify(a - b) == 0)
 
 

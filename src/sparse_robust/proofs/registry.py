@@ -11,6 +11,7 @@ from .statement import MACHINE_CHECKED, REGISTERED, Statement
 
 MODULES = (
     "foundations.norms",
+    "foundations.distances",
     "foundations.attacks",
     "foundations.attacks_boxed",
     "linear.theorem_3_1.paper",

@@ -57,15 +57,18 @@ U, V, W = (sp.Symbol(name, real=True) for name in "uvw")
 X, B, Y = (sp.Symbol(name, real=True) for name in "xby")
 DELTA, STEP = sp.Symbol("delta", real=True), sp.Symbol(r"\delta^*", real=True)
 X_FGS, Y_HAT = sp.Symbol(r"\check x", real=True), sp.Symbol(r"\hat y", real=True)
-EPS, P, Q = (sp.Symbol(name, real=True) for name in ("epsilon", "p", "q"))
-I, J, K, E = sp.symbols("i j k e", integer=True)
+EPS = sp.Symbol("epsilon", real=True)
+P, Q = sp.symbols("p q", extended_real=True)
+F = sp.Symbol("f(x)", real=True)
+INDEX, NEXT, K, E = sp.symbols("i j k e", integer=True)
 C = sp.Symbol("c", integer=True, positive=True)
 R_2, R_INF = sp.Symbol("r_2", real=True), sp.Symbol(r"r_\infty", real=True)
 W_OF, B_OF = sp.IndexedBase("w", real=True), sp.IndexedBase("b", real=True)
 
 SCORE = INNER(W, X) + B
+SCORED = sp.Eq(F, SCORE)
 DUAL = sp.Eq(1 / P + 1 / Q, 1)
-FINITE_DUAL = sp.And(Q >= 1, Q < sp.oo)
+FINITE_DUAL = operator("Finite", r"1 \le {0} < \infty", lambda q: 1 <= q < sp.oo)(Q)
 """1 < p <= infinity, where the steepest step has one formula."""
 LABEL = sp.Eq(Y**2, 1)
 

@@ -10,19 +10,8 @@ from typing import Any
 import sympy as sp
 
 from sparse_robust.proofs.formulas import Case, Pr, Total, holds, indicator, operator
-from sparse_robust.proofs.linear.notation import (
-    ACCURACY,
-    INNER,
-    L2,
-    PRIOR,
-    R_INF,
-    A,
-    K,
-    X,
-    Z,
-    array,
-    binary_case,
-)
+from sparse_robust.proofs.foundations.notation import INNER, L2, R_INF, K, X, array
+from sparse_robust.proofs.linear.notation import ACCURACY, PRIOR, A, Z, binary_case
 from sparse_robust.proofs.linear.populations import BinaryExample, random_binary, tight_binary
 from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.laws import Binary, FiniteLaw, dot, l1, l2_squared, random_vector
