@@ -27,7 +27,13 @@ OUTCOMES = sp.Symbol("omega")
 """In a case: the (probability, case of what the outcome settles) of a finite distribution."""
 
 
-def operator(name: str, template: str, value: Callable[..., Any], **assumptions: bool) -> type[sp.Function]:
+def operator(
+    name: str,
+    template: str,
+    value: Callable[..., Any],
+    base: type[sp.Basic] = sp.Function,
+    **assumptions: bool,
+) -> type[sp.Function]:
     r"""A named function: how it looks on the page and what it is.
 
     Args:
@@ -35,6 +41,7 @@ def operator(name: str, template: str, value: Callable[..., Any], **assumptions:
         template: LaTeX with the arguments as ``{0}``, ``{1}`` or, in parentheses if they are sums, as
             ``{a}``, ``{b}``: ``r"\lVert {0} \rVert_1"``, ``r"{a}^T {b}"``.
         value: the function on exact values.
+        base: sympy's class of functions; of predicates it is ``BooleanFunction``.
         assumptions: sympy's, as ``real=True, nonnegative=True``.
     """
 
@@ -46,7 +53,7 @@ def operator(name: str, template: str, value: Callable[..., Any], **assumptions:
         return rf"{text}^{{{exp}}}" if text.startswith(r"\lVert") else rf"\left({text}\right)^{{{exp}}}"
 
     traits = {f"is_{key}": fact for key, fact in assumptions.items()}
-    return type(name, (sp.Function,), {"_latex": look, "value": staticmethod(value), **traits})
+    return type(name, (base,), {"_latex": look, "value": staticmethod(value), **traits})
 
 
 indicator = operator("Indicator", "1_{{{0}}}", int, real=True, nonnegative=True)
@@ -336,7 +343,7 @@ _ARITHMETIC: dict[type, Callable[..., Any]] = {
     sp.sign: sign,
     sp.exp: sp.exp,
     sp.log: sp.log,
-    sp.tanh: lambda a: sp.simplify(sp.tanh(a).rewrite(sp.exp)),
+    sp.tanh: lambda a: (sp.exp(2 * a) - 1) / (sp.exp(2 * a) + 1),
     sp.Max: max,
     sp.Min: min,
     sp.Le: _at_most,

@@ -276,7 +276,8 @@ def cube_case(y: int, bias: int, eps: int) -> Case:
             sp.Eq, Y * SCORE - EPS * L1(W), sp.Eq, Y * (INNER(W, X_FGS) + B),
         ),
         "survives": Iff(
-            Every(Y * (INNER(W, X + DELTA) + B) > 0, DELTA, LINF(DELTA) <= EPS), Y * SCORE > EPS * L1(W)
+            Every(Y * (INNER(W, X + DELTA) + B) > 0, DELTA, LINF(DELTA) <= EPS),
+            sp.Gt(Y * SCORE, EPS * L1(W)),
         ),
     },
     cases=lambda: (cube_case(y, bias, eps) for y in LABELS for bias in (4, -4, 7, -7, 1) for eps in (0, 2)),
@@ -287,13 +288,13 @@ def fgs_binary_optimal(minimum: tuple[sp.Eq, ...], survives: Iff) -> None:
 
     $$<<minimum>> :$$
 
-    no $l_\infty$ attack of radius $\epsilon$ lowers $r_\infty$ below that of FGS. So an example survives every
-    attack if and only if FGS fails:
+    no $l_\infty$ attack of radius $\epsilon$ lowers $r_\infty$ below that of FGS. So an example survives
+    every attack if and only if FGS fails:
 
     $$<<survives>> .$$
     """
     cost = Y * SCORE - minimum[1].lhs
-    assert survives.args[1] == (Y * SCORE > cost)
+    assert survives.args[1] == sp.Gt(Y * SCORE, cost)
     assert_lowest(fgs_step)
     assert cost == EPS * L1(W)
     for w in SIGN_BRANCHES:
@@ -349,10 +350,10 @@ PREDICTED = operator("Predicted", r"\hat y({0})", lambda point: point, real=True
 def fgs_multiclass_not_optimal(
     radius: sp.Eq, own: sp.Eq, second: sp.Eq, others: sp.Eq, **decisions: sp.Basic
 ) -> None:
-    r"""For every number of classes with $<<classes>>$ there are a linear classifier, an input and an
-    $\epsilon$ such that FGS leaves the class as it is and another perturbation of the same radius changes it. On the
-    line let $<<own>>$, $<<second>>$ and $z_3 = \dots = z_c$ with $<<others>>$. At $x = 0$ the class is
-    $<<before>>$. With $<<radius>>$ FGS goes to $<<fgs>>$, where $<<stays>>$; but $<<flips>>$.
+    r"""For every number of classes with $<<classes>>$ there are a linear classifier, an input and a radius
+    for which FGS leaves the class as it is and another perturbation changes it. On the line let $<<own>>$,
+    $<<second>>$ and $z_3 = \dots = z_c$ with $<<others>>$. At $x = 0$ the class is $<<before>>$. With
+    $<<radius>>$ FGS goes to $<<fgs>>$, where $<<stays>>$; but $<<flips>>$.
     """
     # FGS goes to the right for every c = 3 + k, because many weak rivals outweigh the near one
     k = sp.Symbol("k", nonnegative=True)

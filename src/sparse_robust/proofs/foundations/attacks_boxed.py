@@ -99,10 +99,10 @@ ATTACKED = CLIP(X - EPS * Y * SGN(W), LOW, HIGH)
 FEASIBLE = sp.And(LINF(DELTA) <= EPS, INSIDE(X + DELTA, LOW, HIGH))
 
 
-def box_case(y: int, radius: str, low: str = "0") -> Case:
+def box_case(y: int, radius: str) -> Case:
     """The ends of what ball and box leave to each coordinate, and points outside of both; a weight of 0."""
     w, x, eps = fractions(2, -1, 0, -3), fractions("1/4", "1/3", "1/2", 1), Fraction(radius)
-    bottom, top = Fraction(low), Fraction(1)
+    bottom, top = Fraction(0), Fraction(1)
     ends = [(max(-eps, bottom - c), min(eps, top - c)) for c in x]
     candidates = [array(pick) for pick in product(*ends)]
     beyond = [Fraction(3, 2) * d for d in candidates] + corners(4, eps)
@@ -134,7 +134,7 @@ def box_case(y: int, radius: str, low: str = "0") -> Case:
     without={
         "label": lambda: box_case(2, "1/8"),
         "radius": "for a negative radius there is no perturbation",
-        "inside": lambda: box_case(1, "1/8", low="1/2"),
+        "inside": "outside the box it holds wherever ball and box meet",
     },
 )  # fmt: skip
 def fgs_box(below: Every, above: Every, minimum: tuple[sp.Eq, ...]) -> None:
@@ -194,9 +194,11 @@ def shortest_in_box(normal: Vector, gap: Fraction, low: Vector, high: Vector) ->
 
 LOW_OF, HIGH_OF = sp.IndexedBase("l", real=True), sp.IndexedBase("h", real=True)
 INSIDE_BOX = operator(
-    "InBox", r"{1} \le {0} \le {2}",
-    lambda v, low, high: bool(np.all(low <= v) and np.all(v <= high)), real=True,
-)(DELTA, LOW, HIGH)  # fmt: skip
+    "InBox",
+    r"{1} \le {0} \le {2}",
+    lambda v, low, high: bool(np.all(low <= v) and np.all(v <= high)),
+    base=sp.logic.boolalg.BooleanFunction,
+)(DELTA, LOW, HIGH)
 REACHES = sp.And(INNER(U, DELTA) >= G, INSIDE_BOX)
 UP, DOWN = ENTRY(U, INDEX) * HIGH_OF[INDEX], ENTRY(U, INDEX) * LOW_OF[INDEX]
 
@@ -207,14 +209,16 @@ def shortest_case(level: str, shift: str = "0") -> Case:
     low, high = vector((Fraction(shift) - 1, -3, -1, -1)), vector((3, 1, 1, 1))
     found = shortest_in_box(u, gap, low, high) or tuple(gap * c / 6 for c in u)
     step = array(found)
-    time = next((s / c for s, c, lo, hi in zip(found, u, low, high, strict=True) if c and lo < s < hi), 0)
+    time = next(
+        (s / c for s, c, lo, hi in zip(found, u, low, high, strict=True) if c and lo < s < hi), Fraction(3)
+    )
     ends = [array(corner) for corner in product(*zip(low, high, strict=True))]
     far = array(hi if c > 0 else lo for c, lo, hi in zip(u, low, high, strict=True))
     between = [step + (far - step) * Fraction(1, k) for k in (2, 100)]
     return {
         U: array(u), G: gap, LOW: array(low), HIGH: array(high), STEP: step, TIME: time, INDEX: range(4),
         LOW_OF: dict(enumerate(low)), HIGH_OF: dict(enumerate(high)),
-        DELTA: (step, *ends, *between, step / 2, 2 * step),
+        DELTA: (step, *ends, *between, step / 2, 2 * step, 0 * step),
     }  # fmt: skip
 
 
@@ -290,6 +294,7 @@ def assert_shortest(solve: Callable[[Vector, Fraction, Vector, Vector], Vector |
                         assert l2_squared(other) >= l2_squared(shortest)
 
 
+HALF = sp.Rational(1, 2)
 X_I, OMEGA_I = sp.Symbol("x_i", real=True), sp.Symbol(r"\omega_i", real=True)
 BY_OMEGA = sp.Symbol(r"\frac{\partial F}{\partial \omega_i}", real=True)
 BY_X = sp.Symbol(r"\frac{\partial F}{\partial x_i}", real=True)
@@ -298,9 +303,8 @@ BY_X = sp.Symbol(r"\frac{\partial F}{\partial x_i}", real=True)
 def tanh_case(omega: sp.Expr) -> Case:
     """F(x) = x^3 on the box from -1 to 2, differentiated."""
     w = sp.Symbol("w", real=True)
-    x = sp.Rational(1, 2) + sp.Rational(3, 2) * sp.tanh(w)
-    at = sp.simplify(x.subs(w, omega).rewrite(sp.exp))
-    slope = sp.simplify(sp.diff(x**3, w).subs(w, omega).rewrite(sp.exp))
+    x = HALF + 3 * HALF * (sp.exp(2 * w) - 1) / (sp.exp(2 * w) + 1)
+    at, slope = x.subs(w, omega), sp.diff(x**3, w).subs(w, omega)
     return {
         LOW: sp.Integer(-1), HIGH: sp.Integer(2), OMEGA_I: omega, X_I: at, BY_X: 3 * at**2, BY_OMEGA: slope
     }  # fmt: skip
@@ -314,13 +318,13 @@ def tanh_case(omega: sp.Expr) -> Case:
     status="proved",
     hypotheses={"box": LOW < HIGH},
     claims={
-        "map": sp.Eq(X_I, (LOW + HIGH) / 2 + (HIGH - LOW) / 2 * sp.tanh(OMEGA_I)),
-        "slope": sp.Eq(BY_OMEGA, 2 * (X_I - LOW) * (HIGH - X_I) / (HIGH - LOW) * BY_X),
+        "map": sp.Eq(X_I, LOW + sp.Mul(HALF, HIGH - LOW, 1 + sp.tanh(OMEGA_I))),
+        "slope": sp.Eq(BY_OMEGA, sp.Mul(2, X_I - LOW, HIGH - X_I, 1 / (HIGH - LOW), BY_X)),
     },
     cases=lambda: (tanh_case(omega) for omega in (-sp.log(3), sp.Integer(0), sp.log(2))),
     without={"box": lambda: {**tanh_case(sp.log(2)), LOW: 2, HIGH: 2}},
 )
-def cw_tanh(map: sp.Eq, slope: sp.Eq) -> None:  # noqa: A002 (the name of the claim)
+def cw_tanh(map: sp.Eq, slope: sp.Eq) -> None:
     r"""Let $<<box>>$. $<<map>>$ maps $\mathbb{R}^n$ one to one onto the open box, and for every
     differentiable $F$
 
@@ -330,7 +334,8 @@ def cw_tanh(map: sp.Eq, slope: sp.Eq) -> None:  # noqa: A002 (the name of the cl
     """
     low, width = sp.Symbol("l", real=True), sp.Symbol("a", positive=True)  # half the width of the box
     box = {LOW: low, HIGH: low + 2 * width}
-    w, u, m = sp.symbols("omega u", real=True) + (low + width,)
+    w, u = sp.symbols("omega u", real=True)
+    m = low + width
     a = width
     x = map.rhs.subs({**box, OMEGA_I: w})
     factor = sp.diff(x, w)
@@ -393,28 +398,27 @@ def penalties() -> Iterator[Case]:
     source="this book",
     status="proved",
     uses=("prop-l2-projection",),
-    hypotheses={"lead": F > 0, "nonzero": sp.Ne(V, 0), "weight": PENALTY > 0},
+    hypotheses={"lead": F > 0, "nonzero": sp.Ne(V, 0)},
     claims={
         "minimiser": sp.Eq(STEP, -sp.Min(PENALTY / 2, F / L2(V) ** 2) * V),
         "least": sp.Eq(OBJECTIVE.subs(DELTA, STEP), Least(OBJECTIVE, DELTA)),
-        "only": Every(OBJECTIVE > OBJECTIVE.subs(DELTA, STEP), DELTA, sp.Ne(DELTA, STEP)),
-        "exact": Iff(sp.Eq(F + INNER(V, STEP), 0), PENALTY >= 2 * F / L2(V) ** 2),
+        "only": Every(sp.Gt(OBJECTIVE, OBJECTIVE.subs(DELTA, STEP)), DELTA, sp.Ne(DELTA, STEP)),
+        "exact": Iff(sp.Eq(F + INNER(V, STEP), 0), sp.Ge(PENALTY, 2 * F / L2(V) ** 2)),
     },
     cases=penalties,
     without={
         "lead": lambda: penalty_case(-3, "1/2"),
         "nonzero": lambda: penalty_case(3, "1/2", v=(0, 0)),
-        "weight": lambda: penalty_case(3, "-1/2"),
     },
 )
 def cw_penalty(minimiser: sp.Eq, least: sp.Eq, only: Every, exact: Iff) -> None:
-    r"""Let $<<lead>>$, $<<nonzero>>$ and $<<weight>>$. Over $\delta \in \mathbb{R}^n$ the objective of C&W
+    r"""Let $<<lead>>$ and $<<nonzero>>$. Over $\delta \in \mathbb{R}^n$ the objective of C&W
     has the one minimiser $$<<minimiser>> :$$
 
     $$<<least>>, \qquad <<only>> .$$
 
-    For a small weight $\lambda$ it stops short of the boundary; it *is* the shortest step to the boundary from
-    a certain weight on, whatever the weight:
+    For a small weight $\lambda$ it stops short of the boundary; from a certain weight on it *is* the shortest
+    step to the boundary, whatever the weight:
 
     $$<<exact>> .$$
 

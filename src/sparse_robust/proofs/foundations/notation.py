@@ -50,7 +50,10 @@ COUNT = operator("Count", r"\lVert {0} \rVert_0", lambda v: sum(x != 0 for x in 
 SGN = operator("Sgn", r"\mathrm{{sgn}}({0})", lambda v: array(map(sign, v)), real=True)
 ENTRY = operator("Entry", r"{0}_{{{1}}}", lambda v, i: v[int(i)], real=True)
 INSIDE = operator(
-    "Inside", r"{0} \in [{1}, {2}]^n", lambda v, low, high: all(low <= x <= high for x in v), real=True
+    "Inside",
+    r"{0} \in [{1}, {2}]^n",
+    lambda v, low, high: all(low <= x <= high for x in v),
+    base=sp.logic.boolalg.BooleanFunction,
 )
 
 U, V, W = (sp.Symbol(name, real=True) for name in "uvw")
