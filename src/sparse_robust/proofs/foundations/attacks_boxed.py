@@ -83,7 +83,7 @@ FACE, TIME = sp.IndexedBase("d", real=True), sp.Symbol("t", real=True)
 
 def _clip(v: np.ndarray, low: Any, high: Any) -> np.ndarray:
     ends = np.broadcast(v, low, high)
-    return array(_largest(lo, _smallest(hi, c)) for c, lo, hi in ends)
+    return array(_smallest(_largest(c, lo), hi) for c, lo, hi in ends)
 
 
 def _smallest(a: Any, b: Any) -> Any:
@@ -415,7 +415,7 @@ def cw_penalty(minimiser: sp.Eq, least: sp.Eq, only: Every, exact: Iff) -> None:
     r"""Let $<<lead>>$ and $<<nonzero>>$. Over $\delta \in \mathbb{R}^n$ the objective of C&W
     has the one minimiser $$<<minimiser>> :$$
 
-    $$<<least>>, \qquad <<only>> .$$
+    $$<<least>>,$$ $$<<only>> .$$
 
     For a small weight $\lambda$ it stops short of the boundary; from a certain weight on it *is* the shortest
     step to the boundary, whatever the weight:

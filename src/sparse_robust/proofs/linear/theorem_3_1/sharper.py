@@ -305,7 +305,7 @@ def cauchy_schwarz(bound: sp.Le) -> None:
     assert isinstance(bound, sp.Le)
 
 
-NEXT_W, NEXT_R_2 = sp.Symbol("w'", real=True), sp.Symbol("r_2(w')", real=True)
+NEXT_W, NEXT_R_2 = sp.Symbol("w'", real=True), sp.Symbol("r_{2}(w')", real=True)
 
 
 def ascent_case(law: FiniteLaw, w: Vector, bias: Fraction = Fraction(0)) -> Case:
@@ -356,7 +356,7 @@ def r2_ascent(next: sp.Eq, ascent: tuple[sp.Le, ...]) -> None:
     assert ascent[0].rhs == L2(next.lhs)
     # r_2(w) ||w|| = w.w' <= ||w|| ||w'||, and r_2(w') ||w'|| >= E 1_A y w'.x = ||w'||^2
     length, norm, slack = sp.symbols("w' w s", positive=True)
-    assert (length - (norm * length - slack) / norm).is_positive
+    assert sp.expand(length - (norm * length - slack) / norm).is_positive
     assert sp.simplify(length**2 / length - length) == 0
     size = sp.Symbol("size", nonnegative=True)
     for m in (size, -size):  # (m)_+ >= 1_A m for every event A, here A = {y = yhat(w)} and m = y w'.x
