@@ -38,7 +38,7 @@ def turns_red(steps: Sequence[WrongStep]) -> Callable[..., None]:
     return test
 
 
-FLIPPED = {sp.Le: sp.Ge, sp.Ge: sp.Le, sp.Lt: sp.Gt, sp.Gt: sp.Lt}
+FLIPPED = {sp.Le: sp.Ge, sp.Ge: sp.Le, sp.Lt: sp.Gt, sp.Gt: sp.Lt, sp.Ne: sp.Eq}
 SOFTENED = {sp.Gt: sp.Ge, sp.Ge: sp.Gt, sp.Lt: sp.Le, sp.Le: sp.Lt}
 FACTORS = (sp.Rational(4, 5), sp.Rational(5, 4))
 """The first makes a bound false where it is attained, the second is attained nowhere."""
@@ -62,9 +62,27 @@ def edits(relation: sp.Basic) -> Iterator[tuple[str, sp.Basic]]:
                 sides = [*relation.args[:number], wrong, *relation.args[number + 1 :]]
                 yield f"side {number} {what}", Iff(*sides)
         return
+    if isinstance(relation, sp.Implies):
+        premise, conclusion = relation.args
+        for what, wrong in edits(conclusion):
+            yield what, sp.Implies(premise, wrong)
+        parts = sp.And.make_args(premise)
+        for part in parts:
+            others = [other for other in parts if other != part]
+            yield f"without {part}", sp.Implies(sp.And(*others), conclusion)
+            factor = {sp.Le: FACTORS[1], sp.Ge: FACTORS[0]}.get(part.func)
+            wider = (
+                SOFTENED[part.func](*part.args) if factor is None else part.func(part.lhs, factor * part.rhs)
+            )
+            yield f"{part} widened", sp.Implies(sp.And(*others, wider), conclusion)
+        return
     left, right = relation.args
+    if not isinstance(relation, sp.Rel):
+        return  # a predicate
     small = isinstance(relation, sp.Le | sp.Lt | sp.Eq)
-    for factor in FACTORS if 0 not in (left, right) else ():  # 0 times .8 is 0
+    for factor in (
+        FACTORS if 0 not in (left, right) and not isinstance(relation, sp.Ne) else ()
+    ):  # 0 times .8 is 0
         larger = (left, factor * right) if small else (factor * left, right)
         yield f"times {float(factor)}", relation.func(*larger)
     if not isinstance(relation, sp.Eq):

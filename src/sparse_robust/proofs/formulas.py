@@ -354,4 +354,5 @@ _ARITHMETIC: dict[type, Callable[..., Any]] = {
     sp.Ne: lambda a, b: not _equal(a, b),
     sp.Or: lambda *facts: any(facts),
     sp.Not: lambda fact: not fact,
+    sp.Implies: lambda premise, conclusion: conclusion or not premise,
 }

@@ -114,7 +114,7 @@ def bias(**claims: object) -> None:
 
     $$<<false>> .$$
 
-    With the original $w$ equation (2) holds as it stands, for $b$ cancels there ({prf:ref}`prop-r2-identity`).
+    With the original $w$ equation (2) holds as it stands: $b$ cancels there ({prf:ref}`prop-r2-identity`).
     """
 
 
@@ -173,7 +173,7 @@ LEFT = sp.IndexedBase("n", integer=True)
 
 
 def vacuous_cases() -> Iterator[Case]:
-    """Random and tight distributions, at the radius where the bound is t and at others; the paper's numbers."""
+    """Random and tight distributions, where the bound is t and at other radii; the paper's numbers."""
     numbers = {
         LIMIT: int((PAPER_R_2 / (PAPER_EPS * PAPER_ACCURACY)) ** 2),
         LEFT: {m: left_after(PIXELS, m) for m in range(ROUNDS + 1)},
@@ -250,8 +250,8 @@ def single_pixel(largest: tuple[sp.Eq, ...], pixel: sp.Eq) -> None:
 
     $$<<largest>> \qquad\text{with}\qquad <<pixel>>, $$
 
-    $\hat w = \mathrm{sgn}(\delta_i)\, e_i$ for a largest $\lvert \delta_i \rvert$: the bound of Theorem 3.1 is
-    maximised by one pixel, as a "sparse solution" to the extreme.
+    $\hat w = \mathrm{sgn}(\delta_i)\, e_i$ for a largest $\lvert \delta_i \rvert$: the bound of Theorem 3.1
+    is maximised by one pixel, as a "sparse solution" to the extreme.
     """
     assert largest[1].rhs.has(PIXEL)
     assert pixel.lhs == COUNT(PIXEL)
@@ -320,12 +320,12 @@ def final_numbers() -> Iterator[Case]:
     cases=final_numbers,
 )
 def final_sparsity(**claims: object) -> None:
-    r"""The paper sets $<<rounds>>$ and $<<rate>>$, "so the achieved final percentage of zero weights should be
-    $99.74\,\% \approx 1 - (1-\rho)^m$". But $<<limit>>$. For $<<weights>>$ weights, rounds that prune
-    $\lfloor \text{remaining}/3 \rfloor$ leave $<<down>>$ of them, which is $<<printed>>$, as printed; rounding
-    to the nearest integer leaves $<<nearest>>$, rounding up $<<up>>$. In the ten-class model the same rule
-    gives the printed number only if each class's weights are pruned by themselves; on all of them together it
-    leaves $<<together>>$, which is $<<share>>$.
+    r"""The paper sets $<<rounds>>$ and $<<rate>>$, "so the achieved final percentage of zero weights should
+    be $99.74\,\% \approx 1 - (1-\rho)^m$". But $<<limit>>$. For $<<weights>>$ weights, rounds that prune
+    $\lfloor \text{remaining}/3 \rfloor$ leave $<<down>>$ of them, which is $<<printed>>$, as printed;
+    rounding to the nearest integer leaves $<<nearest>>$, rounding up $<<up>>$. In the ten-class model the
+    same rule gives the printed number only if each class's weights are pruned by themselves; on all of them
+    together it leaves $<<together>>$, which is $<<share>>$.
     """
     apart = CLASSES * left_after(PIXELS, ROUNDS)
     assert percent(1 - Fraction(apart, CLASSES * PIXELS)) == PRINTED

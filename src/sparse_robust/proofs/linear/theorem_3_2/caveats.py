@@ -83,8 +83,8 @@ def line_case() -> Iterator[Case]:
 )
 def bias_classes(**claims: object) -> None:
     r"""In Theorem 3.2 the numerators need $b_k - \bar b$ added ({prf:ref}`thm-3-2-plus`). On the line let
-    there be three classes with $<<weights>>$, $<<biases>>$ and mass $1/3$ each, class by class, on $<<points>>$.
-    All are classified correctly, $<<right>>$. Without the biases the left half of (6) is
+    there be three classes with $<<weights>>$, $<<biases>>$ and mass $1/3$ each, class by class, at
+    $<<points>>$. All are classified correctly, $<<right>>$. Without the biases the left half of (6) is
 
     $$<<bare>>,$$
 

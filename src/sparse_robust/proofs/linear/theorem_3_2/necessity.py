@@ -71,8 +71,8 @@ def example_case(example: Example) -> Case:
 def without_one(**claims: object) -> None:
     r"""In $\mathbb{R}^2$ let $<<weights>>$ (column $k$ is $w_k$), $<<radius>>$, and mass $1/3$ each on
     class 1 at $<<first>>$, class 2 at $<<second>>$ and class 3 at $<<third>>$: $<<balanced>>$. All three
-    points are classified correctly, $<<accuracy>>$, so that (II) holds: $<<two>>$. FGS leaves the first one in
-    its class, although the weak step of (I) would not, and
+    points are classified correctly, $<<accuracy>>$, so that (II) holds: $<<two>>$. FGS leaves the first one
+    in its class, although the weak step of (I) would not, and
 
     $$<<r-inf>> \qquad\text{but}\qquad <<exceeds>> .$$
     """
@@ -110,8 +110,8 @@ def without_one(**claims: object) -> None:
 )
 def without_two(**claims: object) -> None:
     r"""Let $<<weights>>$, $<<radius>>$ and mass $1/6$ each on class 1 at $<<point-1>>$ and $<<point-2>>$,
-    class 2 at $<<point-3>>$ and $<<point-4>>$, class 3 at $<<point-5>>$ and $<<point-6>>$: $<<balanced>>$. Then
-    $<<accuracy>>$, and (I) holds: $<<one>>$. But FGS carries the misclassified $x_1$ into its class,
+    class 2 at $<<point-3>>$ and $<<point-4>>$, class 3 at $<<point-5>>$ and $<<point-6>>$: $<<balanced>>$.
+    Then $<<accuracy>>$, and (I) holds: $<<one>>$. But FGS carries the misclassified $x_1$ into its class,
     $<<corrected>>$, and
 
     $$<<r-inf>> \qquad\text{but}\qquad <<exceeds>> .$$
