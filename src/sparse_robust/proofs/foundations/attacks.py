@@ -405,7 +405,7 @@ def random_step_case(y: int, signs: tuple[int, ...], step: str) -> Case:
         ),
         "often": sp.Eq(Pr(sp.Eq(Y * (INNER(W, X_RFGS) + B), WORST)), 2 ** (-COUNT(W))),
         "mean": sp.Eq(Mean(Y * (INNER(W, X_RFGS) + B)), Y * SCORE - (EPS - ALPHA) * L1(W)),
-        "variance": sp.Eq(Mean(Y**2 * INNER(W, X_RFGS - MEAN_RFGS) ** 2), ALPHA**2 * L2(W) ** 2),
+        "variance": sp.Eq(Mean(INNER(W, X_RFGS - MEAN_RFGS) ** 2), ALPHA**2 * L2(W) ** 2),
     },
     cases=lambda: (random_step_case(y, s, "1/2") for y in LABELS for s in ((1, 1, 1), (-1, 1, -1))),
     without={

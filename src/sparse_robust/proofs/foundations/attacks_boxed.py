@@ -229,19 +229,19 @@ def shortest_case(level: str, shift: str = "0") -> Case:
     source="this book",
     status="kernel proved, glue argued",
     uses=("prop-l2-projection",),
-    hypotheses={"level": G > 0, "around": Every(sp.And(LOW_OF[INDEX] <= 0, HIGH_OF[INDEX] >= 0), INDEX)},
+    hypotheses={"level": G >= 0, "around": Every(sp.And(LOW_OF[INDEX] <= 0, HIGH_OF[INDEX] >= 0), INDEX)},
     claims={
         "clip": sp.Eq(STEP, CLIP(TIME * U, LOW, HIGH)),
         "reached": sp.Eq(INNER(U, STEP), G),
         "shortest": sp.Eq(L2(STEP), Least(L2(DELTA), DELTA, REACHES)),
         "most": sp.Eq(Largest(INNER(U, DELTA), DELTA, INSIDE_BOX), Total(sp.Max(UP, DOWN), INDEX)),
     },
-    cases=lambda: (shortest_case(g) for g in ("1", "5", "8", "10")),
+    cases=lambda: (shortest_case(g) for g in ("0", "1", "5", "8", "10")),
     without={"level": lambda: shortest_case("-1"), "around": lambda: shortest_case("1", shift="4")},
 )
 def l2_box(clip: sp.Eq, reached: sp.Eq, shortest: sp.Eq, most: sp.Eq) -> None:
     r"""Let $u \ne 0$, $<<level>>$ and $<<around>>$. Among all $\delta$ in the box with $u^T \delta \ge g$ the
-    shortest is $$<<clip>> \qquad\text{for the } t > 0 \text{ with } <<reached>>,$$ entry by entry:
+    shortest is $$<<clip>> \qquad\text{for the } t \ge 0 \text{ with } <<reached>>,$$ entry by entry:
     $$<<shortest>> .$$ As $t$ grows from 0, $u^T \delta^*$ grows from 0, concave and piecewise linear, to
 
     $$<<most>> ;$$
@@ -398,7 +398,7 @@ def penalties() -> Iterator[Case]:
     source="this book",
     status="proved",
     uses=("prop-l2-projection",),
-    hypotheses={"lead": F > 0, "nonzero": sp.Ne(V, 0)},
+    hypotheses={"lead": F >= 0, "nonzero": sp.Ne(V, 0)},
     claims={
         "minimiser": sp.Eq(STEP, -sp.Min(PENALTY / 2, F / L2(V) ** 2) * V),
         "least": sp.Eq(OBJECTIVE.subs(DELTA, STEP), Least(OBJECTIVE, DELTA)),
@@ -422,7 +422,8 @@ def cw_penalty(minimiser: sp.Eq, least: sp.Eq, only: Every, exact: Iff) -> None:
 
     $$<<exact>> .$$
 
-    A confidence $k$ replaces $f(x)$ by $f(x) + k$ and so lengthens the step by $k / \lVert v \rVert_2$.
+    A confidence $\tau$ replaces $f(x)$ by $f(x) + \tau$ and so lengthens the step by
+    $\tau / \lVert v \rVert_2$.
     """
     half, lead_, square = sp.symbols("half lead square", positive=True)
     printed = -(minimiser.rhs / V).subs({PENALTY: 2 * half, F: lead_, L2(V): sp.sqrt(square)})

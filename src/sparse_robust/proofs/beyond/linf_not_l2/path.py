@@ -59,7 +59,7 @@ BOUND, BOUND_AFTER = sp.Symbol(r"\text{bound}", real=True), sp.Symbol(r"\text{bo
 
 def path_case(means: tuple[object, ...]) -> Case:
     """Both metrics, the accuracy and the printed bound before and after the last weight is dropped."""
-    m, sigma, eps = exact(*means), sp.Integer(2), sp.Integer(1)
+    m, sigma, eps = exact(*means), sp.Integer(2), sp.Rational(1, 2)
     rest = np.array([*m[:-1], sp.Integer(0)], dtype=object)
 
     def values(w: np.ndarray) -> tuple[sp.Expr, ...]:
@@ -96,7 +96,7 @@ def path_case(means: tuple[object, ...]) -> Case:
 )
 def path_l2(signal: sp.Eq, less: sp.Lt, **losses: sp.Lt) -> None:
     r"""For $w = m$ the signal is $<<signal>>$, and so for $w = m_S$ with $m_S$ in place of $m$. Dropping a
-    weight with $<<nonzero>>$ lowers it, $<<less>>$, and with it both metrics of the dense test,
+    weight with $<<nonzero>>$ lowers it, $<<less>>$, and with it $r_2 = g(A)$ and the accuracy $t$,
 
     $$<<r-2>> \qquad\text{and}\qquad <<accuracy>>,$$
 

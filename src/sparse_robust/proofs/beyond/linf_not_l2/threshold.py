@@ -130,7 +130,7 @@ def saddle_case(radius: str) -> Case:
     source="this book",
     status="kernel proved, glue argued",
     uses=("thm-gaussian-soft",),
-    hypotheses={"weak": sp.Lt(EPS, NORM_INF(M))},
+    hypotheses={"weak": sp.Le(EPS, NORM_INF(M))},
     claims={
         "saddle": chain(
             Largest(Least(INNER(W, M + DELTA), DELTA, BALL), W, sp.Eq(NORM_2(W), 1)),
@@ -139,7 +139,7 @@ def saddle_case(radius: str) -> Case:
         "move": sp.Eq(STEP, -CLIP(M, EPS)),
         "shifted": sp.Eq(M + STEP, SOFT(M, EPS)),
     },
-    cases=lambda: [saddle_case("1"), saddle_case("1/4"), saddle_case("2")],
+    cases=lambda: [saddle_case("1"), saddle_case("1/4"), saddle_case("3")],
     without={"weak": lambda: saddle_case("5")},
 )  # fmt: skip
 def saddle(saddle: tuple[sp.Eq, ...], move: sp.Eq, shifted: sp.Eq) -> None:
@@ -147,8 +147,8 @@ def saddle(saddle: tuple[sp.Eq, ...], move: sp.Eq, shifted: sp.Eq) -> None:
 
     $$<<saddle>> .$$
 
-    The attacker's best move $<<move>>$ shifts both class means towards each other, $<<shifted>>$, and the best
-    defence is the matched filter for the shifted means. The optimality conditions hold:
+    The attacker's best move $<<move>>$ shifts both class means towards each other, $<<shifted>>$, and the
+    best defence is the matched filter for the shifted means. The optimality conditions hold:
     $m_i - \epsilon\,\mathrm{sgn}(s_i) = s_i$ where $s_i \ne 0$, and $|m_i| \le \epsilon$ where $s_i = 0$.
     """
     assert saddle[1].rhs == NORM_2(shifted.rhs)

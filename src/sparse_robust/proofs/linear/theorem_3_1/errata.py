@@ -100,7 +100,8 @@ def biased_line() -> Iterator[Case]:
         "lifted": sp.Eq(LIFTED, sp.sqrt(2)),
         "second": sp.Eq(X_SECOND, -3),
         "radius": sp.Eq(EPS, sp.Rational(3, 2)),
-        "false": chain(LIFTED_BOUND, sp.Eq, sp.Rational(2, 3), sp.Lt, R_INF, sp.Eq, 1, sp.Le, BOUND),
+        "false": chain(LIFTED_BOUND, sp.Eq, sp.Rational(2, 3), sp.Lt, R_INF, sp.Eq, 1),
+        "whole": sp.Eq(BOUND, sp.Rational(4, 3)),
     },
     cases=biased_line,
     loose={"false": "an example, which holds with something to spare"},
@@ -114,7 +115,8 @@ def bias(**claims: object) -> None:
 
     $$<<false>> .$$
 
-    With the original $w$ equation (2) holds as it stands: $b$ cancels there ({prf:ref}`prop-r2-identity`).
+    With the original $w$ equation (2) holds as it stands, $<<whole>>$: $b$ cancels there
+    ({prf:ref}`prop-r2-identity`).
     """
 
 
@@ -221,7 +223,7 @@ def pixel_case(gap: tuple[int, ...]) -> Case:
     """The pixel among other weights."""
     best = max(range(len(gap)), key=lambda i: abs(gap[i]))
     pixel = array(Fraction(sign(d)) if i == best else Fraction(0) for i, d in enumerate(gap))
-    others = [fractions(*gap), -pixel, *corners(len(gap), Fraction(1)), 0 * pixel]
+    others = [fractions(*gap), -pixel, pixel / 2, *corners(len(gap), Fraction(1)), 0 * pixel]
     return {GAP: fractions(*gap), PIXEL: pixel, W: (pixel, *others)}
 
 
@@ -238,14 +240,14 @@ def pixel_case(gap: tuple[int, ...]) -> Case:
             sp.Eq,
             LINF(GAP),
             sp.Eq,
-            INNER(PIXEL, GAP) / L1(PIXEL),
+            INNER(PIXEL, GAP),
         ),
-        "pixel": sp.Eq(COUNT(PIXEL), 1),
+        "pixel": chain(COUNT(PIXEL), sp.Eq, L1(PIXEL), sp.Eq, 1),
     },
     cases=lambda: (pixel_case(v) for v in ((2, -5, 1), (-3, 3), (0, 0, 4))),
     without={"nonzero": lambda: pixel_case((0, 0))},
 )
-def single_pixel(largest: tuple[sp.Eq, ...], pixel: sp.Eq) -> None:
+def single_pixel(largest: tuple[sp.Eq, ...], pixel: tuple[sp.Eq, ...]) -> None:
     r"""Hold $t$ and $\delta = \mu_{+1} - \mu_{-1}$ fixed, $<<nonzero>>$. Then
 
     $$<<largest>> \qquad\text{with}\qquad <<pixel>>, $$
@@ -254,7 +256,7 @@ def single_pixel(largest: tuple[sp.Eq, ...], pixel: sp.Eq) -> None:
     is maximised by one pixel, as a "sparse solution" to the extreme.
     """
     assert largest[1].rhs.has(PIXEL)
-    assert pixel.lhs == COUNT(PIXEL)
+    assert pixel[0].args == (COUNT(PIXEL), L1(PIXEL))
     n, i = sp.Symbol("n", integer=True, positive=True), sp.Symbol("i", integer=True)
     size, slack = sp.IndexedBase("a", nonnegative=True), sp.IndexedBase("s", nonnegative=True)
     top, m, d = sp.symbols("top m d", nonnegative=True)

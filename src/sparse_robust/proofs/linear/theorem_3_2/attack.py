@@ -145,7 +145,7 @@ def weak_cost(k: sp.Expr = K) -> sp.Expr:
 def attacked_population(seed: int) -> Iterator[Case]:
     """Random and tight distributions at two radii, as they are and without the points that FGS corrects."""
     yield two_classes_case((1, 0, [1]), (1, 1, [-1]), eps="0")
-    for example in (WITHOUT_ONE, WITHOUT_TWO, *tight_multiclass(), *random_multiclass(seed, 12)):
+    for example in (WITHOUT_ONE, WITHOUT_TWO, *tight_multiclass(), *random_multiclass(seed, 6)):
         for eps in (example.eps, example.eps / 10):
             model = example.model
             yield multiclass_case(Example(example.law, model, eps))
@@ -279,7 +279,7 @@ def rinf_two_assumptions(bound: sp.Le) -> None:
 def fair_population(seed: int) -> Iterator[Case]:
     """The same, with equal priors and accuracies and no biases, at two radii and at 0."""
     yield two_classes_case((1, 0, [1]), (1, 1, [-1]), eps="0")
-    for example in (WITHOUT_ONE, WITHOUT_TWO, *tight_multiclass(), *random_multiclass(seed, 20)):
+    for example in (WITHOUT_ONE, WITHOUT_TWO, *tight_multiclass(), *random_multiclass(seed, 8)):
         for eps in (example.eps, example.eps / 10):
             model = Multiclass(example.model.rows)
             kept = [a for a in example.law.atoms if not _corrects(model, a.label, a.x, eps)]
@@ -353,7 +353,7 @@ def theorem_3_2(r_2: sp.Le, r_inf: sp.Le) -> None:
 def optimal_population(seed: int) -> Iterator[Case]:
     """Random and tight distributions at two radii, with the accuracy under the best attack and its area."""
     yield {**two_classes_case((1, 0, [1]), (1, 1, [-1]), eps="0"), R_STAR: Fraction(1), AREA: Fraction(1)}
-    for example in (WITHOUT_ONE, WITHOUT_TWO, *tight_multiclass(), *random_multiclass(seed, 12)):
+    for example in (WITHOUT_ONE, WITHOUT_TWO, *tight_multiclass(), *random_multiclass(seed, 6)):
         for eps in (example.eps, example.eps / 8):
             law, model = example.law, example.model
             yield {

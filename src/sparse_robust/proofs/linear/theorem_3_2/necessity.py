@@ -89,6 +89,8 @@ def without_one(**claims: object) -> None:
     source="this book",
     status="checked exactly on an example",
     uses=("prop-cross-entropy-gradient",),
+    hypotheses={"one": FGS_BEATS_WEAK},
+    without={"one": "this example has it, to show that (II) is needed besides"},
     claims={
         "weights": sp.Eq(WEIGHTS, matrix((0, "-1/200", 0), (0, "1/150", "-1/6"))),
         "radius": sp.Eq(EPS, 5),
@@ -100,7 +102,6 @@ def without_one(**claims: object) -> None:
         "point-6": sp.Eq(POINT[6], written(5, 5)),
         "balanced": BALANCED,
         "accuracy": Every(sp.Eq(ACCURACY[K], sp.Rational(1, 2)), K),
-        "one": FGS_BEATS_WEAK,
         "corrected": sp.Eq(NO_CORRECTION.lhs, sp.Rational(1, 6)),
         "r-inf": sp.Eq(R_INF, sp.Rational(1, 6)),
         "exceeds": chain(R_INF, sp.Gt, RIGHT_HALF, sp.Eq, sp.Rational(949, 1138500)),

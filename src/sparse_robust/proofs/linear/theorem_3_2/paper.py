@@ -120,7 +120,7 @@ R2_HALF = chain(
 
 def population(seed: int) -> Iterator[Case]:
     """Random and tight distributions, as cases."""
-    for example in (*tight_multiclass(), *random_multiclass(seed, 12)):
+    for example in (*tight_multiclass(), *random_multiclass(seed, 6)):
         yield multiclass_case(example)
 
 
@@ -341,7 +341,7 @@ def theorem_3_2_plus(bounds: tuple[sp.Basic, ...]) -> None:
 
 def fair_population(seed: int) -> Iterator[Case]:
     """The same distributions with equal priors and accuracies, without biases."""
-    for example in (*tight_multiclass(), *random_multiclass(seed, 12)):
+    for example in (*tight_multiclass(), *random_multiclass(seed, 6)):
         if (balanced := fair(example)) is not None:
             yield multiclass_case(balanced)
 
@@ -395,7 +395,7 @@ def r2_half(bounds: tuple[sp.Le, ...]) -> None:
 
 def two_class_population() -> Iterator[Case]:
     """Two classes, biases, every kind of point."""
-    for example in random_multiclass(65, 12, classes=2):
+    for example in random_multiclass(65, 6, classes=2):
         yield multiclass_case(example)
 
 
