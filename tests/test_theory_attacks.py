@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from sparse_robust.attacks import cross
 from sparse_robust.proofs import registry as claims
-from sparse_robust.proofs.foundations import attacks, attacks_boxed, norms
+from sparse_robust.proofs.foundations import attacks, attacks_boxed, distances, norms
 from sparse_robust.theory.laws import Vector, vector
+from wrong_steps import refuses_edits
 
-MODULES = (norms, attacks, attacks_boxed)
+MODULES = (norms, distances, attacks, attacks_boxed)
 LABELS = [c.label for c in claims.registry().values() if c.proof.__module__ in {m.__name__ for m in MODULES}]
 
 
@@ -22,6 +23,9 @@ def test_what_needs_an_argument_in_prose_says_so() -> None:
     assert LABELS[0] == "lem-young", "norms come before attacks"
     glued = ["prop-distance-classes", "cex-fgs-multiclass", "prop-rfgs", "prop-l2-box"]
     assert [label for label in LABELS if not claims.fully_checked(label)] == glued
+
+
+test_an_edit_of_what_is_printed_turns_red = refuses_edits([s for s in LABELS if claims.get(s).claims])
 
 
 def wrong(variant: Callable[..., object], name: str) -> object:
@@ -70,7 +74,7 @@ def test_no_other_step_passes_for_boxed_fgs(step: attacks_boxed.BoxedStep) -> No
 )
 def test_no_other_step_passes_for_the_projection(step: Callable[..., sp.Expr]) -> None:
     with pytest.raises(AssertionError):
-        norms.assert_projection(step)
+        distances.assert_projection(step)
 
 
 @pytest.mark.parametrize(
@@ -144,18 +148,18 @@ def test_no_other_solver_passes_for_the_shortest_step_in_a_box(
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "label"),
+    ("module", "name", "value", "label"),
     [
-        ("young_gap", lambda a, b, p: a**p / p + b**p / p - a * b, "lem-young"),
-        ("young_gap", lambda a, b, p: a**p + b ** (p / (p - 1)) - a * b, "lem-young"),
-        ("sign", lambda a: -((a > 0) - (a < 0)), "prop-distance-classes"),
-        ("l1", lambda v: 2 * sum(map(abs, v)), "prop-distance-classes"),
+        (norms, "young_gap", lambda a, b, p: a**p / p + b**p / p - a * b, "lem-young"),
+        (norms, "young_gap", lambda a, b, p: a**p + b ** (p / (p - 1)) - a * b, "lem-young"),
+        (distances, "sign", lambda a: -((a > 0) - (a < 0)), "prop-distance-classes"),
+        (distances, "l1", lambda v: 2 * sum(map(abs, v)), "prop-distance-classes"),
     ],
 )
 def test_a_wrong_ingredient_turns_the_claim_red(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: object, label: str
+    monkeypatch: pytest.MonkeyPatch, module: object, name: str, value: object, label: str
 ) -> None:
-    monkeypatch.setattr(norms, name, value)
+    monkeypatch.setattr(module, name, value)
     assert claims.run(label).error is not None
 
 

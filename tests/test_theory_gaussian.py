@@ -15,7 +15,9 @@ from scipy.special import ndtr
 
 from sparse_robust.proofs import registry as claims
 from sparse_robust.proofs.beyond.linf_not_l2 import gaussian as proofs
+from sparse_robust.proofs.beyond.linf_not_l2 import path as path_proofs
 from sparse_robust.proofs.beyond.linf_not_l2 import pruning as pruning_proofs
+from sparse_robust.proofs.beyond.linf_not_l2 import threshold as threshold_proofs
 from sparse_robust.rng import stream
 from sparse_robust.theory import gaussian as g
 from wrong_steps import labels_of, refuses_edits, turns_red
@@ -242,13 +244,13 @@ def test_retrained_path_starts_where_the_soft_threshold_ends(path):
         assert np.all(best.r_inf[both] >= path[rule].r_inf[both] - 1e-15)
 
 
-LABELS = labels_of(proofs, pruning_proofs)
+LABELS = labels_of(proofs, threshold_proofs, pruning_proofs, path_proofs)
 PRINTED = [label for label in LABELS if claims.get(label).claims]
 
 STEPS: list[tuple[str, object, str, object]] = [
     ("prop-gaussian-l2", proofs, "r_2_of", lambda a: a * proofs.cdf(a / proofs.SIGMA)),
     ("prop-gaussian-l2", proofs, "expectation_above", lambda level: (proofs.A, 1)),
-    ("prop-gaussian-linf", proofs, "cdf", sp.erf),
+    ("prop-gaussian-linf", threshold_proofs, "cdf", sp.erf),
     ("lem-gaussian-score", proofs, "cdf", sp.erf),
     ("lem-gaussian-score", proofs, "square_completed", lambda x, z, u, v: (x**2 / u**2, z**2 / v**2)),
     (
@@ -257,11 +259,11 @@ STEPS: list[tuple[str, object, str, object]] = [
         "antiderivatives",
         lambda z: (proofs.A * proofs.cdf(z), proofs.cdf(z)),
     ),
-    ("thm-gaussian-soft", proofs, "EPS", -proofs.EPS),
+    ("thm-gaussian-soft", threshold_proofs, "EPS", -threshold_proofs.EPS),
     ("thm-gaussian-phase", pruning_proofs, "KEPT", pruning_proofs.D),
     ("cor-gaussian-boundary", pruning_proofs, "T", 2 * pruning_proofs.T),
     ("thm-gaussian-factor-two", pruning_proofs, "EPS", -pruning_proofs.EPS),
-    ("prop-gaussian-path-bound", pruning_proofs, "r_2_of", lambda a: a**2),
+    ("prop-gaussian-path-bound", path_proofs, "r_2_of", lambda a: a**2),
 ]
 test_a_wrong_step_turns_red = turns_red(STEPS)
 test_what_is_printed_is_what_is_checked = refuses_edits(PRINTED)

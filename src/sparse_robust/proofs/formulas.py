@@ -27,7 +27,13 @@ OUTCOMES = sp.Symbol("omega")
 """In a case: the (probability, case of what the outcome settles) of a finite distribution."""
 
 
-def operator(name: str, template: str, value: Callable[..., Any], **assumptions: bool) -> type[sp.Function]:
+def operator(
+    name: str,
+    template: str,
+    value: Callable[..., Any],
+    base: type[sp.Basic] = sp.Function,
+    **assumptions: bool,
+) -> type[sp.Function]:
     r"""A named function: how it looks on the page and what it is.
 
     Args:
@@ -35,6 +41,7 @@ def operator(name: str, template: str, value: Callable[..., Any], **assumptions:
         template: LaTeX with the arguments as ``{0}``, ``{1}`` or, in parentheses if they are sums, as
             ``{a}``, ``{b}``: ``r"\lVert {0} \rVert_1"``, ``r"{a}^T {b}"``.
         value: the function on exact values.
+        base: sympy's class of functions; of predicates it is ``BooleanFunction``.
         assumptions: sympy's, as ``real=True, nonnegative=True``.
     """
 
@@ -46,7 +53,7 @@ def operator(name: str, template: str, value: Callable[..., Any], **assumptions:
         return rf"{text}^{{{exp}}}" if text.startswith(r"\lVert") else rf"\left({text}\right)^{{{exp}}}"
 
     traits = {f"is_{key}": fact for key, fact in assumptions.items()}
-    return type(name, (sp.Function,), {"_latex": look, "value": staticmethod(value), **traits})
+    return type(name, (base,), {"_latex": look, "value": staticmethod(value), **traits})
 
 
 indicator = operator("Indicator", "1_{{{0}}}", int, real=True, nonnegative=True)
@@ -109,6 +116,15 @@ class Every(Over):
     def _latex(self, printer: LatexPrinter) -> str:
         body, index, condition = self.args
         return rf"{printer._print(body)} \text{{ for every }} {_range(printer, index, condition)}"
+
+
+class Iff(sp.Basic):
+    """Two relations of which both hold or neither does."""
+
+    value = staticmethod(lambda left, right: left == right)
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        return r" \iff ".join(map(printer._print, self.args))
 
 
 class Mean(sp.Expr):
@@ -178,12 +194,17 @@ class _Page(LatexPrinter):
         front = "-" if rest == -1 else self.parenthesize(rest, PRECEDENCE["Mul"], strict=True)
         return f"{front} {self.parenthesize(tall[0], PRECEDENCE['Mul'], strict=True)}"
 
+    def _print_sign(self, expr: sp.sign) -> str:
+        return rf"\mathrm{{sgn}}({self._print(expr.args[0])})"
+
     def _print_Symbol(self, expr: sp.Symbol, style: str = "plain") -> str:  # noqa: N802 (sympy's name)
         return expr.name if "\\" in expr.name or "{" in expr.name else super()._print_Symbol(expr, style)
 
 
-def _rank(term: sp.Expr) -> tuple[bool, bool]:
-    return not term.has(sp.Function), bool(term.is_Symbol or term.is_number)
+def _rank(term: sp.Expr) -> tuple[bool, bool, bool]:
+    names = [symbol.name for symbol in term.free_symbols if isinstance(symbol, sp.Symbol)]
+    greek = bool(names) and all(len(name) > 1 for name in names)
+    return not term.has(sp.Function), bool(term.is_Symbol or term.is_number), greek  # x + delta
 
 
 def _is_fraction(printer: LatexPrinter, factor: sp.Expr) -> bool:
@@ -260,7 +281,7 @@ def _extreme(terms: list[Any], symbolic: Callable[..., Any], plain: Callable[...
 
 def _equal(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        return bool(np.all(a == b))
+        return all(_equal(p, q) for p, q in np.broadcast(a, b))
     return bool(a == b) or (isinstance(a - b, sp.Basic) and sp.simplify(a - b) == 0)
 
 
@@ -320,6 +341,9 @@ _ARITHMETIC: dict[type, Callable[..., Any]] = {
     sp.Pow: _power,
     sp.Abs: abs,
     sp.sign: sign,
+    sp.exp: sp.exp,
+    sp.log: sp.log,
+    sp.tanh: lambda a: (sp.exp(2 * a) - 1) / (sp.exp(2 * a) + 1),
     sp.Max: max,
     sp.Min: min,
     sp.Le: _at_most,
@@ -330,4 +354,5 @@ _ARITHMETIC: dict[type, Callable[..., Any]] = {
     sp.Ne: lambda a, b: not _equal(a, b),
     sp.Or: lambda *facts: any(facts),
     sp.Not: lambda fact: not fact,
+    sp.Implies: lambda premise, conclusion: conclusion or not premise,
 }

@@ -11,6 +11,7 @@ from .statement import MACHINE_CHECKED, REGISTERED, Statement
 
 MODULES = (
     "foundations.norms",
+    "foundations.distances",
     "foundations.attacks",
     "foundations.attacks_boxed",
     "linear.theorem_3_1.paper",
@@ -39,7 +40,9 @@ MODULES = (
     "deep.random_masks.sparse_limit",
     "deep.random_masks.russo",
     "beyond.linf_not_l2.gaussian",
+    "beyond.linf_not_l2.threshold",
     "beyond.linf_not_l2.pruning",
+    "beyond.linf_not_l2.path",
 )
 """The modules of proofs, in the order of the book."""
 

@@ -21,7 +21,7 @@ arguments, and reads the very same formulas in every case of ``cases()``:
 
 - where all hypotheses hold, every claim must hold;
 - every inequality must be attained up to one per cent in some case (so that no smaller constant survives),
-  unless ``loose`` says why it is not;
+  unless ``loose`` says why it is not; of an :class:`Iff` both sides hold in one case and fail in another;
 - for each hypothesis, ``without`` has a case that meets all the others and fails a claim, or the reason
   why there is none. Such cases are among those tried, so that a hypothesis dropped turns the check red.
 
@@ -43,7 +43,7 @@ from typing import Literal, get_args
 
 import sympy as sp
 
-from .formulas import OUTCOMES, Case, Claim, evaluate, holds, latex
+from .formulas import OUTCOMES, Case, Claim, Iff, evaluate, holds, latex
 
 Status = Literal[
     "proved",  # derived symbolically, in the generality of the statement, from what it uses
@@ -115,6 +115,7 @@ class Statement:
     def _try_cases(self, cases: Iterable[Case]) -> None:
         witnesses = {name: make() for name, make in self.without.items() if not isinstance(make, str)}
         tight: set[tuple[str, int]] = set()
+        sides: set[tuple[str, int, bool]] = set()
         tried = 0
         for case in concatenated(witnesses.values(), cases):
             if not all(holds(formula, case) for formula in self.hypotheses.values()):
@@ -124,6 +125,8 @@ class Statement:
                 assert holds(relation, case), f"{name}, {relation}, fails in {_shown(case)}"
                 if _attained(relation, case):
                     tight.add((name, number))
+                if isinstance(relation, Iff):
+                    sides.add((name, number, bool(evaluate(relation.args[0], case))))
         assert tried, "no case meets the hypotheses"
         for name, number, relation in self._relations():
             assert relation.args[0] != relation.args[1], f"{name}: both sides of {relation} are the same"
@@ -131,6 +134,8 @@ class Statement:
             assert not strict or name in self.loose or (name, number) in tight, (
                 f"{relation} is never attained"
             )
+            both = {(name, number, truth) for truth in (True, False)} <= sides
+            assert both or not isinstance(relation, Iff), f"the sides of {relation} never change"
         for name in self.hypotheses:
             assert name in self.without, f"say why {name} is needed: a case without it, or a reason"
         for name, case in witnesses.items():

@@ -5,15 +5,42 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, product
+from typing import Any
 
+import numpy as np
 import sympy as sp
 
+from sparse_robust.proofs.formulas import Case, Every, Iff, Largest, Least, Total, chain, evaluate, operator
 from sparse_robust.proofs.statement import statement
-from sparse_robust.theory.laws import Vector, dot, l2_squared, minus, random_vector
+from sparse_robust.theory.laws import Vector, dot, l2_squared, minus, random_vector, vector
 
 from .attacks import LABELS, fgs_step
 from .norms import SIGN_BRANCHES
+from .notation import (
+    DELTA,
+    ENTRY,
+    EPS,
+    INDEX,
+    INNER,
+    INSIDE,
+    L2,
+    LABEL,
+    LINF,
+    SCORE,
+    SGN,
+    STEP,
+    B,
+    F,
+    U,
+    V,
+    W,
+    X,
+    Y,
+    array,
+    corners,
+    fractions,
+)
 
 BoxedStep = Callable[[sp.Expr, sp.Expr, sp.Expr, sp.Expr, int, sp.Expr], sp.Expr]
 """(x_i, low, high, w_i, y, eps) -> coordinate of an l_infinity perturbation inside the box."""
@@ -50,6 +77,42 @@ def assert_lowest_in_box(step: BoxedStep) -> None:
                     assert sp.expand(y * w * (end - mine)).is_nonnegative
 
 
+LOW, HIGH, G = (sp.Symbol(name, real=True) for name in "lhg")
+FACE, TIME = sp.IndexedBase("d", real=True), sp.Symbol("t", real=True)
+
+
+def _clip(v: np.ndarray, low: Any, high: Any) -> np.ndarray:
+    ends = np.broadcast(v, low, high)
+    return array(_smallest(_largest(c, lo), hi) for c, lo, hi in ends)
+
+
+def _smallest(a: Any, b: Any) -> Any:
+    return sp.Min(a, b) if isinstance(b, sp.Basic) else min(a, b)
+
+
+def _largest(a: Any, b: Any) -> Any:
+    return sp.Max(a, b) if isinstance(b, sp.Basic) else max(a, b)
+
+
+CLIP = operator("Clip", r"\mathrm{{clip}}({0}, {1}, {2})", _clip, real=True)
+ATTACKED = CLIP(X - EPS * Y * SGN(W), LOW, HIGH)
+FEASIBLE = sp.And(LINF(DELTA) <= EPS, INSIDE(X + DELTA, LOW, HIGH))
+
+
+def box_case(y: int, radius: str) -> Case:
+    """The ends of what ball and box leave to each coordinate, and points outside of both; a weight of 0."""
+    w, x, eps = fractions(2, -1, 0, -3), fractions("1/4", "1/3", "1/2", 1), Fraction(radius)
+    bottom, top = Fraction(0), Fraction(1)
+    ends = [(max(-eps, bottom - c), min(eps, top - c)) for c in x]
+    candidates = [array(pick) for pick in product(*ends)]
+    beyond = [Fraction(3, 2) * d for d in candidates] + corners(4, eps)
+    faces = [(c - bottom if y * v > 0 else top - c) if v else Fraction(7) for c, v in zip(x, w, strict=True)]
+    return {
+        W: w, X: x, B: Fraction(1), Y: y, EPS: eps, LOW: bottom, HIGH: top, INDEX: range(4),
+        FACE: dict(enumerate(faces)), DELTA: (*candidates, 0 * x, *beyond),
+    }  # fmt: skip
+
+
 @statement(
     "prop-fgs-box",
     kind="proposition",
@@ -57,16 +120,38 @@ def assert_lowest_in_box(step: BoxedStep) -> None:
     source="this book",
     status="proved",
     uses=("prop-fgs-binary-optimal",),
-)
-def fgs_box() -> None:
-    r"""Let $f(x) = w^T x + b$, $x \in [l, h]^n$, and let $d_i$ be $x_i - l$ where $y w_i > 0$ and
-    $h - x_i$ where $y w_i < 0$. Then
+    hypotheses={"label": LABEL, "radius": EPS >= 0, "inside": INSIDE(X, LOW, HIGH)},
+    claims={
+        "below": Every(sp.Eq(FACE[INDEX], ENTRY(X, INDEX) - LOW), INDEX, Y * ENTRY(W, INDEX) > 0),
+        "above": Every(sp.Eq(FACE[INDEX], HIGH - ENTRY(X, INDEX)), INDEX, Y * ENTRY(W, INDEX) < 0),
+        "minimum": chain(
+            Least(Y * (INNER(W, X + DELTA) + B), DELTA, FEASIBLE),
+            sp.Eq, Y * SCORE - Total(sp.Abs(ENTRY(W, INDEX)) * sp.Min(EPS, FACE[INDEX]), INDEX),
+            sp.Eq, Y * (INNER(W, CLIP(X - EPS * Y * SGN(W), LOW, HIGH)) + B),
+        ),
+    },
+    cases=lambda: (box_case(y, eps) for y in LABELS for eps in ("0", "1/8", "1/2", "2")),
+    without={
+        "label": lambda: box_case(2, "1/8"),
+        "radius": "for a negative radius there is no perturbation",
+        "inside": "outside the box it holds wherever ball and box meet",
+    },
+)  # fmt: skip
+def fgs_box(below: Every, above: Every, minimum: tuple[sp.Eq, ...]) -> None:
+    r"""Let $<<inside>>$, $<<label>>$ and $<<radius>>$, and let $d_i$ be the distance to the face that the
+    attack moves towards: $<<below>>$, and $<<above>>$. Then
 
-    $$\min_{\substack{\lVert \delta \rVert_\infty \le \epsilon \\ x + \delta \in [l, h]^n}} y f(x + \delta)
-      = y f(x) - \sum_i \lvert w_i \rvert \min(\epsilon, d_i) ,$$
+    $$<<minimum>> :$$
 
-    attained by $\delta = \mathrm{clip}(x - \epsilon\, y\, \mathrm{sgn}(w), l, h) - x$.
+    clipped FGS attains the minimum.
     """
+    low, high, x, w, eps = sp.symbols("l h x_i w_i epsilon", real=True)
+    for y in LABELS:  # the printed coordinate, less x_i, is the step that is derived
+        one = {X: array([x]), W: array([w]), LOW: low, HIGH: high, EPS: eps, Y: y}
+        (after,) = evaluate(ATTACKED, one)
+        assert sp.expand(after - x - boxed_fgs_step(x, low, high, w, y, eps)) == 0
+    assert minimum[1].rhs.has(ATTACKED)
+    assert (below.body.lhs, above.body.lhs) == (FACE[INDEX],) * 2
     assert_lowest_in_box(boxed_fgs_step)
 
 
@@ -107,6 +192,36 @@ def shortest_in_box(normal: Vector, gap: Fraction, low: Vector, high: Vector) ->
     return None
 
 
+LOW_OF, HIGH_OF = sp.IndexedBase("l", real=True), sp.IndexedBase("h", real=True)
+INSIDE_BOX = operator(
+    "InBox",
+    r"{1} \le {0} \le {2}",
+    lambda v, low, high: bool(np.all(low <= v) and np.all(v <= high)),
+    base=sp.logic.boolalg.BooleanFunction,
+)(DELTA, LOW, HIGH)
+REACHES = sp.And(INNER(U, DELTA) >= G, INSIDE_BOX)
+UP, DOWN = ENTRY(U, INDEX) * HIGH_OF[INDEX], ENTRY(U, INDEX) * LOW_OF[INDEX]
+
+
+def shortest_case(level: str, shift: str = "0") -> Case:
+    """The shortest step among the corners of the box, points between, and points outside."""
+    u, gap = vector((2, -1, 0, 1)), Fraction(level)
+    low, high = vector((Fraction(shift) - 1, -3, -1, -1)), vector((3, 1, 1, 1))
+    found = shortest_in_box(u, gap, low, high) or tuple(gap * c / 6 for c in u)
+    step = array(found)
+    time = next(
+        (s / c for s, c, lo, hi in zip(found, u, low, high, strict=True) if c and lo < s < hi), Fraction(3)
+    )
+    ends = [array(corner) for corner in product(*zip(low, high, strict=True))]
+    far = array(hi if c > 0 else lo for c, lo, hi in zip(u, low, high, strict=True))
+    between = [step + (far - step) * Fraction(1, k) for k in (2, 100)]
+    return {
+        U: array(u), G: gap, LOW: array(low), HIGH: array(high), STEP: step, TIME: time, INDEX: range(4),
+        LOW_OF: dict(enumerate(low)), HIGH_OF: dict(enumerate(high)),
+        DELTA: (step, *ends, *between, step / 2, 2 * step, 0 * step),
+    }  # fmt: skip
+
+
 @statement(
     "prop-l2-box",
     kind="proposition",
@@ -114,17 +229,27 @@ def shortest_in_box(normal: Vector, gap: Fraction, low: Vector, high: Vector) ->
     source="this book",
     status="kernel proved, glue argued",
     uses=("prop-l2-projection",),
+    hypotheses={"level": G >= 0, "around": Every(sp.And(LOW_OF[INDEX] <= 0, HIGH_OF[INDEX] >= 0), INDEX)},
+    claims={
+        "clip": sp.Eq(STEP, CLIP(TIME * U, LOW, HIGH)),
+        "reached": sp.Eq(INNER(U, STEP), G),
+        "shortest": sp.Eq(L2(STEP), Least(L2(DELTA), DELTA, REACHES)),
+        "most": sp.Eq(Largest(INNER(U, DELTA), DELTA, INSIDE_BOX), Total(sp.Max(UP, DOWN), INDEX)),
+    },
+    cases=lambda: (shortest_case(g) for g in ("0", "1", "5", "8", "10")),
+    without={"level": lambda: shortest_case("-1"), "around": lambda: shortest_case("1", shift="4")},
 )
-def l2_box() -> None:
-    r"""Let $u \ne 0$, $g > 0$ and $l_i \le 0 \le h_i$. Among all $\delta$ with $u^T \delta \ge g$ and
-    $l_i \le \delta_i \le h_i$ the shortest is
+def l2_box(clip: sp.Eq, reached: sp.Eq, shortest: sp.Eq, most: sp.Eq) -> None:
+    r"""Let $u \ne 0$, $<<level>>$ and $<<around>>$. Among all $\delta$ in the box with $u^T \delta \ge g$ the
+    shortest is $$<<clip>> \qquad\text{for the } t \ge 0 \text{ with } <<reached>>,$$ entry by entry:
+    $$<<shortest>> .$$ As $t$ grows from 0, $u^T \delta^*$ grows from 0, concave and piecewise linear, to
 
-    $$\delta_i(t) = \mathrm{clip}(t u_i, l_i, h_i)$$
+    $$<<most>> ;$$
 
-    for the $t > 0$ with $u^T \delta(t) = g$. As $t$ grows from 0, $u^T \delta(t)$ grows from 0, concave and
-    piecewise linear, to $\sum_i u_i (h_i 1_{u_i > 0} + l_i 1_{u_i < 0})$; if that is less than $g$, no such
-    $\delta$ exists.
+    if that is less than $g$, no such $\delta$ exists.
     """
+    assert clip.rhs == CLIP(TIME * U, LOW, HIGH)
+    assert shortest.rhs.args[2] == sp.And(reached.lhs.subs(STEP, DELTA) >= G, most.lhs.args[2])
     assert_clip_is_projection(clipped)
     # with d = delta(t): |d'|^2 - |d|^2 - 2t u.(d' - d) is, term by term, a square plus twice a term >= 0,
     # and u.(d' - d) >= g - g, so that |d'| >= |d|, with equality only for d' = d
@@ -169,27 +294,52 @@ def assert_shortest(solve: Callable[[Vector, Fraction, Vector, Vector], Vector |
                         assert l2_squared(other) >= l2_squared(shortest)
 
 
+HALF = sp.Rational(1, 2)
+X_I, OMEGA_I = sp.Symbol("x_i", real=True), sp.Symbol(r"\omega_i", real=True)
+BY_OMEGA = sp.Symbol(r"\frac{\partial F}{\partial \omega_i}", real=True)
+BY_X = sp.Symbol(r"\frac{\partial F}{\partial x_i}", real=True)
+
+
+def tanh_case(omega: sp.Expr) -> Case:
+    """F(x) = x^3 on the box from -1 to 2, differentiated."""
+    w = sp.Symbol("w", real=True)
+    x = HALF + 3 * HALF * (sp.exp(2 * w) - 1) / (sp.exp(2 * w) + 1)
+    at, slope = x.subs(w, omega), sp.diff(x**3, w).subs(w, omega)
+    return {
+        LOW: sp.Integer(-1), HIGH: sp.Integer(2), OMEGA_I: omega, X_I: at, BY_X: 3 * at**2, BY_OMEGA: slope
+    }  # fmt: skip
+
+
 @statement(
     "prop-cw-tanh",
     kind="proposition",
     title="The change of variables of C&W",
     source="Carlini and Wagner 2017, section V-B",
     status="proved",
+    hypotheses={"box": LOW < HIGH},
+    claims={
+        "map": sp.Eq(X_I, LOW + sp.Mul(HALF, HIGH - LOW, 1 + sp.tanh(OMEGA_I))),
+        "slope": sp.Eq(BY_OMEGA, sp.Mul(2, X_I - LOW, HIGH - X_I, 1 / (HIGH - LOW), BY_X)),
+    },
+    cases=lambda: (tanh_case(omega) for omega in (-sp.log(3), sp.Integer(0), sp.log(2))),
+    without={"box": lambda: {**tanh_case(sp.log(2)), LOW: 2, HIGH: 2}},
 )
-def cw_tanh() -> None:
-    r"""With centre $m$ and half-width $a$ of the box, $x_i = m + a \tanh(\omega_i)$ maps $\mathbb{R}^n$
-    one to one onto the open box, and for every differentiable $F$
+def cw_tanh(map: sp.Eq, slope: sp.Eq) -> None:
+    r"""Let $<<box>>$. $<<map>>$ maps $\mathbb{R}^n$ one to one onto the open box, and for every
+    differentiable $F$
 
-    $$\frac{\partial F}{\partial \omega_i} = a \left(1 - \Bigl(\frac{x_i - m}{a}\Bigr)^2\right)
-      \frac{\partial F}{\partial x_i} .$$
+    $$<<slope>> .$$
 
     At an edge of the box the factor is 0 and $\omega_i = \pm\infty$: a descent that starts there never moves.
     """
-    w, m, u = sp.symbols("omega m u", real=True)
-    a = sp.Symbol("a", positive=True)
-    x = m + a * sp.tanh(w)
+    low, width = sp.Symbol("l", real=True), sp.Symbol("a", positive=True)  # half the width of the box
+    box = {LOW: low, HIGH: low + 2 * width}
+    w, u = sp.symbols("omega u", real=True)
+    m = low + width
+    a = width
+    x = map.rhs.subs({**box, OMEGA_I: w})
     factor = sp.diff(x, w)
-    assert sp.simplify(factor - a * (1 - ((x - m) / a) ** 2)) == 0
+    assert sp.simplify(factor - (slope.rhs / BY_X).subs({**box, X_I: x})) == 0
     assert sp.simplify((factor / a - 1 / sp.cosh(w) ** 2).rewrite(sp.exp)) == 0  # positive: one to one
     assert (sp.limit(x, w, sp.oo), sp.limit(x, w, -sp.oo)) == (m + a, m - a)
     assert sp.limit(factor, w, sp.oo) == sp.limit(factor, w, -sp.oo) == 0
@@ -222,6 +372,25 @@ def assert_penalty_minimiser(multiplier: Callable[[sp.Expr, sp.Expr, sp.Expr], s
         assert sp.expand(-far * v + weight * v / 2) == 0  # the squares vanish there and nowhere else
 
 
+PENALTY = sp.Symbol("lambda", real=True)
+OBJECTIVE = L2(DELTA) ** 2 + PENALTY * sp.Max(F + INNER(V, DELTA), 0)
+
+
+def penalty_case(lead: int, weight: str, v: tuple[int, int] = (2, -1)) -> Case:
+    """The minimiser among steps along -v of many lengths, and steps that are not along v."""
+    normal, f, c = fractions(*v), Fraction(lead), Fraction(weight)
+    square = normal @ normal or Fraction(1)
+    step = -min(c / 2, f / square) * normal
+    along = [-Fraction(k, 40) * normal for k in range(-20, 60)]
+    others = [d for d in (*along, step + fractions(1, 2) / 50, step / 2) if any(d != step)]
+    return {V: normal, F: f, PENALTY: c, STEP: step, DELTA: (step, *others)}
+
+
+def penalties() -> Iterator[Case]:
+    """Weights below, at and above the one from which on the boundary is reached."""
+    return (penalty_case(lead, weight) for lead in (1, 3) for weight in ("1/10", "2/5", "1/2", "6/5", "5"))
+
+
 @statement(
     "prop-cw-penalty",
     kind="proposition",
@@ -229,17 +398,38 @@ def assert_penalty_minimiser(multiplier: Callable[[sp.Expr, sp.Expr, sp.Expr], s
     source="this book",
     status="proved",
     uses=("prop-l2-projection",),
+    hypotheses={"lead": F >= 0, "nonzero": sp.Ne(V, 0)},
+    claims={
+        "minimiser": sp.Eq(STEP, -sp.Min(PENALTY / 2, F / L2(V) ** 2) * V),
+        "least": sp.Eq(OBJECTIVE.subs(DELTA, STEP), Least(OBJECTIVE, DELTA)),
+        "only": Every(sp.Gt(OBJECTIVE, OBJECTIVE.subs(DELTA, STEP)), DELTA, sp.Ne(DELTA, STEP)),
+        "exact": Iff(sp.Eq(F + INNER(V, STEP), 0), sp.Ge(PENALTY, 2 * F / L2(V) ** 2)),
+    },
+    cases=penalties,
+    without={
+        "lead": lambda: penalty_case(-3, "1/2"),
+        "nonzero": lambda: penalty_case(3, "1/2", v=(0, 0)),
+    },
 )
-def cw_penalty() -> None:
-    r"""Let $f > 0$ and $v \ne 0$. Over $\delta \in \mathbb{R}^n$ the objective
-    $\lVert \delta \rVert_2^2 + c \max(f + v^T \delta, 0)$ has the one minimiser
+def cw_penalty(minimiser: sp.Eq, least: sp.Eq, only: Every, exact: Iff) -> None:
+    r"""Let $<<lead>>$ and $<<nonzero>>$. Over $\delta \in \mathbb{R}^n$ the objective of C&W
+    has the one minimiser $$<<minimiser>> :$$
 
-    $$\delta^*_c = -\min\Bigl(\frac{c}{2}, \frac{f}{\lVert v \rVert_2^2}\Bigr)\, v .$$
+    $$<<least>>,$$ $$<<only>> .$$
 
-    Below $c^* = 2 f / \lVert v \rVert_2^2$ it stops short of the boundary; from $c^*$ on it *is* the shortest
-    step to the boundary, whatever $c$. A confidence $k$ replaces $f$ by $f + k$ and so lengthens the step
-    by $k / \lVert v \rVert_2$.
+    For a small weight $\lambda$ it stops short of the boundary; from a certain weight on it *is* the shortest
+    step to the boundary, whatever the weight:
+
+    $$<<exact>> .$$
+
+    A confidence $\tau$ replaces $f(x)$ by $f(x) + \tau$ and so lengthens the step by
+    $\tau / \lVert v \rVert_2$.
     """
+    half, lead_, square = sp.symbols("half lead square", positive=True)
+    printed = -(minimiser.rhs / V).subs({PENALTY: 2 * half, F: lead_, L2(V): sp.sqrt(square)})
+    assert printed == penalty_multiplier(lead_, square, 2 * half)
+    assert least.lhs == only.body.rhs
+    assert exact.args[1].lhs == PENALTY
     assert_penalty_minimiser(penalty_multiplier)
     f, k, norm = sp.symbols("f k N", positive=True)
     assert sp.expand((f + k) / norm - f / norm - k / norm) == 0

@@ -6,25 +6,31 @@ of nonnegative terms is nonnegative, and zero only if every term is.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator
-from fractions import Fraction
-from itertools import product
 
+import numpy as np
 import sympy as sp
 
-from sparse_robust.proofs.formulas import Case
+from sparse_robust.proofs.formulas import Case, Every, Iff, Largest, chain
 from sparse_robust.proofs.statement import statement
-from sparse_robust.theory.laws import (
-    Multiclass,
-    Vector,
-    dot,
-    l1,
-    l2_squared,
-    minus,
-    random_vector,
-    ratio,
-    sign,
+
+from .notation import (
+    DUAL,
+    ENTRY,
+    EPS,
+    FINITE_DUAL,
+    INDEX,
+    INNER,
+    NORM,
+    STEP,
+    P,
+    Q,
+    U,
+    V,
+    array,
+    corners,
+    fractions,
+    p_norm,
 )
 
 Step = Callable[[sp.Expr, sp.Expr], sp.Expr]
@@ -45,11 +51,6 @@ def steepest(u: sp.Expr, q: sp.Expr) -> sp.Expr:
     return sp.sign(u) * sp.Abs(u) ** (q - 1)
 
 
-def projection(w: sp.Expr, f: sp.Expr, norm_squared: sp.Expr) -> sp.Expr:
-    """Coordinate of the shortest l_2 step from score f to the boundary, -f w / ||w||_2^2."""
-    return -f * w / norm_squared
-
-
 def assert_steepest(step: Step) -> None:
     """``step`` has the length asked for and gains eps ||u||_q, whatever 1 < p < infinity."""
     p = 1 + sp.Symbol("s", positive=True)
@@ -65,25 +66,12 @@ def assert_steepest(step: Step) -> None:
         assert sp.simplify(gain) == 1
 
 
-def assert_projection(step: Callable[[sp.Expr, sp.Expr, sp.Expr], sp.Expr]) -> None:
-    """``step`` reaches the boundary, and by Pythagoras every other point of it is farther."""
-    w, d = sp.symbols("w d", real=True, nonzero=True)
-    f, V = sp.symbols("f V", positive=True)  # V = ||w||_2^2
-    mine = step(w, f, V)
-    share = sp.simplify(w * mine / w**2)  # w.step = share * V, summed over the coordinates
-    assert not share.has(w), "the step is not a multiple of w"
-    assert sp.expand(f + share * V) == 0, "the step does not reach the boundary"
-    # another point of it is step + d with w.d = 0, and the cross terms 2 step_i d_i sum to a multiple of w.d
-    cross = sp.expand((mine + d) ** 2 - mine**2 - d**2)
-    assert not sp.simplify(cross / (w * d)).has(w, d)
-
-
-SIDE_A, SIDE_B, POWER_P, POWER_Q = sp.symbols("a b p q", real=True)
+SIDE_A, SIDE_B = sp.symbols("a b", real=True)
 
 
 def young_case(a: int, b: int, p: int, q: sp.Rational) -> Case:
     """Two numbers and two exponents."""
-    return {SIDE_A: sp.Integer(a), SIDE_B: sp.Integer(b), POWER_P: sp.Integer(p), POWER_Q: q}
+    return {SIDE_A: sp.Integer(a), SIDE_B: sp.Integer(b), P: sp.Integer(p), Q: q}
 
 
 def young_cases() -> Iterator[Case]:
@@ -101,10 +89,10 @@ def young_cases() -> Iterator[Case]:
     status="proved",
     hypotheses={
         "positive": sp.And(SIDE_A > 0, SIDE_B > 0),
-        "above": sp.And(POWER_P > 0, POWER_Q > 0),
-        "dual": sp.Eq(1 / POWER_P + 1 / POWER_Q, 1),
+        "above": sp.And(P > 0, Q > 0),
+        "dual": DUAL,
     },
-    claims={"young": SIDE_A * SIDE_B <= SIDE_A**POWER_P / POWER_P + SIDE_B**POWER_Q / POWER_Q},
+    claims={"young": SIDE_A * SIDE_B <= SIDE_A**P / P + SIDE_B**Q / Q},
     cases=young_cases,
     without={
         "positive": lambda: young_case(-3, 1, 3, sp.Rational(3, 2)),
@@ -118,7 +106,7 @@ def young(young: sp.Le) -> None:
     """
     a, b, s = sp.symbols("a b s", positive=True)  # p = 1 + s is every p above 1
     gap = young_gap(a, b, 1 + s)
-    named = {SIDE_A: a, SIDE_B: b, POWER_P: 1 + s, POWER_Q: (1 + s) / s}
+    named = {SIDE_A: a, SIDE_B: b, P: 1 + s, Q: (1 + s) / s}
     assert sp.simplify((young.rhs - young.lhs).subs(named) - gap) == 0
     assert isinstance(young, sp.Le)
     lowest = b ** (1 / s)
@@ -129,6 +117,34 @@ def young(young: sp.Le) -> None:
     assert sp.simplify(lowest**p - b ** (p / (p - 1))) == 0  # and lies where a^p = b^q
 
 
+ACTIVE = sp.Ne(ENTRY(U, INDEX), 0)
+STEEPEST = sp.sign(ENTRY(U, INDEX)) * sp.Abs(ENTRY(U, INDEX)) ** (Q - 1)
+"""Coordinate i of the steepest direction against u."""
+
+
+def dual_exponent(p: sp.Expr) -> sp.Expr:
+    """1 for p = infinity, else p / (p - 1)."""
+    return sp.Integer(1) if p == sp.oo else p / (p - 1)
+
+
+def hoelder_case(p: sp.Expr, u: np.ndarray, v: np.ndarray, q: sp.Expr | None = None) -> Case:
+    """Two vectors and dual exponents."""
+    return {P: p, Q: q or dual_exponent(p), U: u, V: v, INDEX: range(len(u))}
+
+
+def hoelder_cases() -> Iterator[Case]:
+    """Equality, in both signs and with entries of zero, and strict inequality, for three exponents."""
+    equal = {
+        sp.oo: ((2, -3, 0), (5, -5, 4)),
+        sp.Integer(2): ((2, -3, 0), (4, -6, 0)),
+        sp.Integer(3): ((4, -9, 0), (2, -3, 0)),
+    }
+    for p, pair in equal.items():
+        u, v = (fractions(*entries) for entries in pair)
+        yield from (hoelder_case(p, u, w) for w in (v, -v, 0 * v, fractions(1, 0, 0), fractions(0, 0, 1)))
+        yield hoelder_case(p, 0 * u, v)
+
+
 @statement(
     "lem-hoelder",
     kind="lemma",
@@ -136,17 +152,32 @@ def young(young: sp.Le) -> None:
     source="folklore",
     status="proved",
     uses=("lem-young",),
+    hypotheses={"finite": FINITE_DUAL, "dual": DUAL},
+    claims={
+        "hoelder": sp.Abs(INNER(U, V)) <= NORM(U, Q) * NORM(V, P),
+        "equality": Iff(
+            sp.Eq(INNER(U, V), NORM(U, Q) * NORM(V, P)),
+            Every(sp.Eq(NORM(U, Q) ** (Q - 1) * ENTRY(V, INDEX), NORM(V, P) * STEEPEST), INDEX, ACTIVE),
+        ),
+    },
+    cases=hoelder_cases,
+    without={
+        "finite": lambda: hoelder_case(sp.Rational(1, 2), fractions(1, 4), fractions(1, 1)),
+        "dual": lambda: hoelder_case(sp.Integer(2), fractions(1, 1), fractions(1, 1), q=sp.Integer(3)),
+    },
 )
-def hoelder() -> None:
-    r"""For every $n$, $u, v \in \mathbb{R}^n$, $1 \le p \le \infty$ and $\frac1p + \frac1q = 1$,
+def hoelder(hoelder: sp.Le, equality: Iff) -> None:
+    r"""For every $n$, $u, v \in \mathbb{R}^n$ and dual exponents, $<<dual>>$ with $<<finite>>$ (and for
+    $p = 1$, if $u$ and $v$ change places),
 
-    $$\lvert u^T v \rvert \le \lVert u \rVert_q \, \lVert v \rVert_p .$$
+    $$<<hoelder>> .$$
 
-    For $p = \infty$ and $u \ne 0$, $u^T v = \lVert u \rVert_1 \lVert v \rVert_\infty$ holds if and only if
-    $v_i = \lVert v \rVert_\infty \,\mathrm{sgn}(u_i)$ wherever $u_i \ne 0$; for $1 < p < \infty$ and
-    $v \ne 0$, $u^T v = \lVert u \rVert_q \lVert v \rVert_p$ if and only if $v$ is a multiple, at least 0
-    and possibly infinite, of $\mathrm{sgn}(u_i) \lvert u_i \rvert^{q-1}$.
+    Moreover $$<<equality>> .$$ For $p = \infty$ the right side says that
+    $v_i = \lVert v \rVert_\infty\, \mathrm{sgn}(u_i)$ wherever $u_i \ne 0$.
     """
+    assert isinstance(hoelder, sp.Le)
+    assert (equality.args[0].lhs, hoelder.lhs.args[0]) == (INNER(U, V),) * 2
+    assert equality.args[0].rhs == hoelder.rhs
     # p = infinity (and p = 1, with u and v exchanged): with |v_i| <= M, the terms of M ||u||_1 - u.v
     M, s = sp.symbols("M s", nonnegative=True)
     for u in SIGN_BRANCHES:
@@ -158,16 +189,34 @@ def hoelder() -> None:
     # least 0 each (and for a = 0 or b = 0 too), add up to 1 - sum_i |u_i v_i| / (U V), for every n
     p = 1 + sp.Symbol("s", positive=True)
     q = p / (p - 1)
-    a, b, U, V = sp.symbols("a b U V", positive=True)
-    sums = {a**p: V**p, b**q: U**q, a * b: sp.Symbol("S", nonnegative=True)}  # over all coordinates
+    a, b, size_u, size_v = sp.symbols("a b U V", positive=True)
+    sums = {a**p: size_v**p, b**q: size_u**q, a * b: sp.Symbol("S", nonnegative=True)}  # over all coordinates
     added = sp.Integer(0)
-    for term in map(sp.expand_power_base, sp.Add.make_args(young_gap(a / V, b / U, p))):
+    for term in map(sp.expand_power_base, sp.Add.make_args(young_gap(a / size_v, b / size_u, p))):
         (power,) = (power for power in sums if not sp.simplify(term / power).has(a, b))
         added += sp.simplify(term / power) * sums[power]
-    assert sp.simplify(added - (1 - sums[a * b] / (U * V))) == 0
+    assert sp.simplify(added - (1 - sums[a * b] / (size_u * size_v))) == 0
     assert young_gap(sp.Integer(0), b, p) == b**q / q
     assert young_gap(a, sp.Integer(0), p) == a**p / p
     assert sp.simplify(young_gap(b ** (q - 1), b, p)) == 0  # a = b^(q-1) is the equality case
+
+
+def steepest_case(p: sp.Expr, u: np.ndarray, at: int = 0, eps: object = 2) -> Case:
+    """The steepest step against u among other vectors, some of which are too long."""
+    q, radius = dual_exponent(p), sp.sympify(eps)
+    size = p_norm(u, q) ** (q - 1) if any(u) else sp.Integer(1)
+    step = array(radius * steepest(sp.sympify(x), q) / size for x in u)
+    others = [-step, 2 * step, step / 2, 0 * step, *(c for c in corners(len(u), radius) if p == sp.oo)]
+    ends = [radius * array(int(i == j) for j in range(len(u))) for i in range(len(u))]
+    candidates = (step, *others, *ends)
+    return {P: p, Q: q, U: u, EPS: radius, STEP: step, V: candidates, INDEX: at}
+
+
+def steepest_cases() -> Iterator[Case]:
+    """Three exponents, every coordinate, and the radius 0."""
+    for p, u in ((sp.oo, (2, -3, 0)), (sp.Integer(2), (3, -4, 0)), (sp.Integer(3), (4, -9, 0))):
+        yield from (steepest_case(p, fractions(*u), at) for at in range(len(u)))
+    yield steepest_case(sp.oo, fractions(2, -3), eps=0)
 
 
 @statement(
@@ -177,16 +226,38 @@ def hoelder() -> None:
     source="folklore",
     status="proved",
     uses=("lem-hoelder",),
+    hypotheses={"nonzero": sp.Ne(U, 0), "finite": FINITE_DUAL, "dual": DUAL},
+    claims={
+        "maximum": chain(
+            Largest(INNER(U, V), V, NORM(V, P) <= EPS), sp.Eq, EPS * NORM(U, Q), sp.Eq, INNER(U, STEP)
+        ),
+        "coordinate": sp.Eq(ENTRY(STEP, INDEX), EPS * STEEPEST / NORM(U, Q) ** (Q - 1)),
+        "length": sp.Eq(NORM(STEP, P), EPS),
+    },
+    cases=steepest_cases,
+    without={
+        "nonzero": lambda: steepest_case(sp.Integer(2), fractions(0, 0), at=0),
+        "finite": lambda: {
+            **steepest_case(sp.Integer(2), fractions(1, 4), at=0),
+            P: sp.Rational(1, 2),
+            Q: -1,
+        },
+        "dual": lambda: {**steepest_case(sp.Integer(2), fractions(3, 4), at=0), Q: sp.Integer(3)},
+    },
 )
-def dual_norm() -> None:
-    r"""For $u \ne 0$, $\epsilon > 0$ and $1 < p \le \infty$,
+def dual_norm(maximum: tuple[sp.Eq, ...], coordinate: sp.Eq, length: sp.Eq) -> None:
+    r"""Let $\epsilon \ge 0$, $<<nonzero>>$ and $<<dual>>$ with $<<finite>>$. Then
 
-    $$\max_{\lVert v \rVert_p \le \epsilon} u^T v = \epsilon \lVert u \rVert_q ,
-      \qquad\text{attained at}\qquad
-      v_i = \epsilon\, \frac{\mathrm{sgn}(u_i)\lvert u_i \rvert^{q-1}}{\lVert u \rVert_q^{q-1}} :$$
+    $$<<maximum>>, \qquad\text{where}\qquad <<coordinate>>$$
 
-    $v = \epsilon\,\mathrm{sgn}(u)$ for $p = \infty$ and $v = \epsilon u / \lVert u \rVert_2$ for $p = 2$.
+    has the length $<<length>>$: $\delta^* = \epsilon\,\mathrm{sgn}(u)$ for $p = \infty$ and
+    $\delta^* = \epsilon u / \lVert u \rVert_2$ for $p = 2$.
     """
+    one = sp.Symbol("u", real=True, nonzero=True)
+    named = {ENTRY(U, INDEX): one, NORM(U, Q): sp.Symbol("N", positive=True)}
+    direction = (coordinate.rhs * NORM(U, Q) ** (Q - 1) / EPS).subs(named)
+    assert sp.simplify(direction - steepest(one, Q)) == 0
+    assert (length.rhs, maximum[1].rhs) == (EPS, INNER(U, STEP))
     assert_steepest(steepest)
     eps = sp.Symbol("epsilon", positive=True)
     for u in SIGN_BRANCHES:
@@ -194,113 +265,3 @@ def dual_norm() -> None:
     u = sp.Symbol("u", real=True, nonzero=True)
     assert sp.simplify(steepest(u, sp.Integer(1)) - sp.sign(u)) == 0
     assert sp.simplify(steepest(u, sp.Integer(2)) - u) == 0
-
-
-@statement(
-    "prop-distance",
-    kind="proposition",
-    title="The distance to a hyperplane, in every norm",
-    source="Mangasarian 1999; with p = 2 and p = infinity, paper, section 3.1",
-    status="proved",
-    uses=("prop-dual-norm",),
-)
-def distance() -> None:
-    r"""Let $f(x) = w^T x + b$ with $w \ne 0$, $f(x) > 0$ and $1 < p \le \infty$. Then $f(x + \delta) > 0$
-    for every $\delta$ with $\lVert \delta \rVert_p < f(x) / \lVert w \rVert_q$, and $f(x + \delta) = 0$
-    for one of that length: the $l_p$ distance from $x$ to the boundary is $f(x) / \lVert w \rVert_q$.
-    """
-    f, W, s = sp.symbols("f W s", positive=True)  # W = ||w||_q
-    slack = sp.Symbol("r", nonnegative=True)
-    radius = f / W
-    change = slack - W * (radius - s)  # w.delta for ||delta||_p = radius - s, by Hölder
-    assert sp.expand(f + change).is_positive
-    # and the steepest step of length radius changes f by -radius W (prop-dual-norm for -w): coordinate by
-    # coordinate for p = infinity and, with the sums of assert_steepest, for 1 < p < infinity
-    assert sp.expand(f - radius * W) == 0
-    for w in SIGN_BRANCHES:
-        assert sp.expand(w * (-radius * sp.sign(w)) + radius * sp.Abs(w)) == 0
-    assert_steepest(lambda u, q: -steepest(-u, q))
-
-
-@statement(
-    "prop-l2-projection",
-    kind="proposition",
-    title="DeepFool's step is the orthogonal projection",
-    source="paper, section 3.1; Moosavi-Dezfooli et al. 2016",
-    status="proved",
-)
-def l2_projection() -> None:
-    r"""For $f(x) = w^T x + b$, $w \ne 0$, the step $\tilde\delta = -f(x)\, w / \lVert w \rVert_2^2$ reaches
-    $f(x + \tilde\delta) = 0$, has length $\lvert f(x) \rvert / \lVert w \rVert_2$ and is the only shortest
-    one: if $f(x + \tilde\delta + d) = 0$ then
-    $\lVert \tilde\delta + d \rVert_2^2 = \lVert \tilde\delta \rVert_2^2 + \lVert d \rVert_2^2$.
-    Equivalently, Cauchy and Schwarz's inequality is a sum of squares,
-
-    $$\lVert w \rVert_2^2 \lVert \delta \rVert_2^2 - (w^T \delta)^2
-      = \sum_{i < j} (w_i \delta_j - w_j \delta_i)^2 \ge 0 .$$
-
-    With an overshoot $\eta$, $f(x + (1 + \eta) \tilde\delta) = -\eta f(x)$: a tie at $\eta = 0$.
-    """
-    assert_projection(projection)
-    # Lagrange's identity, every n: half the double sum over all i, j; each monomial is a term in i times
-    # a term in j, so its double sum is a product of two of A = sum w^2, B = sum delta^2, C = sum w delta
-    wi, wj, di, dj = sp.symbols("w_i w_j delta_i delta_j", real=True)
-    A, B, C = sp.symbols("A B C", real=True)
-    single = {wi**2: A, di**2: B, wi * di: C, wj**2: A, dj**2: B, wj * dj: C}
-    double = sp.Integer(0)
-    for monomial in sp.Add.make_args(sp.expand((wi * dj - wj * di) ** 2)):
-        number, factors = monomial.as_coeff_Mul()
-        in_i, in_j = factors.as_independent(wj, dj)
-        double += number * single[in_i] * single[in_j]
-    assert sp.expand(double / 2 - (A * B - C**2)) == 0
-    f, eta = sp.symbols("f eta", real=True)
-    assert sp.expand(f + (1 + eta) * (-f)) == -eta * f
-
-
-@statement(
-    "prop-distance-classes",
-    kind="proposition",
-    title="The distance to the decision boundary of a linear classifier with many classes",
-    source="paper, equation (5) and the choice of e below it",
-    status="kernel proved, glue argued",
-    uses=("prop-distance",),
-)
-def distance_classes() -> None:
-    r"""Let $z_k(x) = w_k^T x + b_k$, let class $y$ win at $x$, $z_y(x) > z_e(x)$ for all $e \ne y$, and
-    $v_e = w_y - w_e$. The $l_p$ distance, $1 < p \le \infty$, from $x$ to the nearest point where class $y$
-    does not win is
-
-    $$\min_{e \ne y,\; v_e \ne 0} \frac{z_y(x) - z_e(x)}{\lVert v_e \rVert_q} .$$
-
-    DeepFool takes the minimising $e$ for $p = 2$, so that on a linear classifier its first step is exact.
-    """
-    # gap_e = (R + s_e) ||v_e||_q, R the minimum; a step of length R - t costs (R - t) ||v_e||_q at most
-    R, V, t = sp.symbols("R V t", positive=True)
-    s = sp.Symbol("s", nonnegative=True)
-    assert sp.expand((R + s) * V - (R - t) * V).is_positive  # so no rival catches up within R
-    assert sp.expand((R + s) * V - R * V).subs(s, 0) == 0  # and the nearest, s = 0, does at R (prop-distance)
-    rng = random.Random(40)
-    for _ in range(40):
-        model, x, y = random_winner(rng)
-        gaps = [(v, dot(v, x) + beta) for v, beta in model.rivals(y) if any(v)]
-        v, gap = min(gaps, key=lambda pair: ratio(pair[1], pair[0], "2"))
-        landed = minus(x, tuple(gap * vi / l2_squared(v) for vi in v))
-        ahead = [dot(u, landed) + beta for u, beta in model.rivals(y)]
-        assert min(ahead) == 0  # DeepFool's one step: level with the nearest rival, behind none
-        v, gap = min(gaps, key=lambda pair: ratio(pair[1], pair[0], "1"))
-        radius = gap / l1(v)
-        assert not model.correct(y, minus(x, tuple(radius * sign(vi) for vi in v)))
-        for corner in product((-1, 1), repeat=len(x)):  # a linear score is lowest at a corner of the cube
-            inside = tuple(xi + radius * Fraction(999, 1000) * ci for xi, ci in zip(x, corner, strict=True))
-            assert model.correct(y, inside)
-
-
-def random_winner(rng: random.Random) -> tuple[Multiclass, Vector, int]:
-    """A random linear classifier with biases, a point, and the class that wins there, in rationals."""
-    while True:
-        classes, dimension = rng.randint(2, 5), rng.randint(1, 4)
-        rows = tuple(random_vector(rng, dimension) for _ in range(classes))
-        model, x = Multiclass(rows, random_vector(rng, classes)), random_vector(rng, dimension)
-        winner = max(range(classes), key=model.scores(x).__getitem__)
-        if model.correct(winner, x) and any(any(v) for v, _ in model.rivals(winner)):
-            return model, x, winner

@@ -13,18 +13,28 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from sparse_robust.proofs.formulas import OUTCOMES, Case, Every, Mean, Pr, indicator, operator, sign
+from sparse_robust.proofs.formulas import OUTCOMES, Case, Every, Mean, Pr, indicator, operator
+from sparse_robust.proofs.foundations.notation import (
+    B_OF,
+    EPS,
+    INNER,
+    L2,
+    R_2,
+    R_INF,
+    W_OF,
+    X_FGS,
+    Y_HAT,
+    B,
+    C,
+    E,
+    K,
+    W,
+    X,
+    Y,
+    array,
+)
 from sparse_robust.proofs.linear.populations import BinaryExample, Example
 from sparse_robust.theory.laws import Binary, FiniteLaw, Multiclass, Vector, dot, l1, l2_squared, minus, ratio
-
-
-def array(v: Iterable[Any]) -> np.ndarray:
-    """A vector on which the formulas' sums and multiples act."""
-    return np.array(list(v), dtype=object)
-
-
-def _euclidean(v: np.ndarray) -> sp.Expr:
-    return sp.sqrt(sp.Rational(l2_squared(tuple(v))))
 
 
 def _quotient(s: Any, norm: Any) -> Any:
@@ -34,28 +44,14 @@ def _quotient(s: Any, norm: Any) -> Any:
     return sp.oo if norm == 0 else s / norm
 
 
-INNER = operator("Inner", "{a}^T {b}", lambda u, v: u @ v, real=True)
-L1 = operator("L1", r"\lVert {0} \rVert_1", lambda v: l1(tuple(v)), real=True, nonnegative=True)
-L2 = operator("L2", r"\lVert {0} \rVert_2", _euclidean, real=True, nonnegative=True)
-LINF = operator("LInf", r"\lVert {0} \rVert_\infty", lambda v: max(map(abs, v)), real=True, nonnegative=True)
-
 QUOTIENT = operator("Quotient", r"\frac{{{0}}}{{{1}}}", _quotient, real=True)
-SGN = operator("Sgn", r"\mathrm{{sgn}}({0})", lambda v: array(map(sign, v)), real=True)
-
-K, E = sp.symbols("k e", integer=True)
-C = sp.Symbol("c", integer=True, positive=True)
-X, X_FGS = sp.Symbol("x", real=True), sp.Symbol(r"\check x", real=True)
-W, W_BAR = sp.Symbol("w", real=True), sp.Symbol(r"\bar w", real=True)
-Y, Y_HAT, B = sp.Symbol("y", real=True), sp.Symbol(r"\hat y", real=True), sp.Symbol("b", real=True)
 X_WEAK, Y_FGS = sp.Symbol("x'", real=True), sp.Symbol(r"\hat y(\check x)", real=True)
 Y_WEAK, R_STAR = sp.Symbol(r"\hat y(x')", real=True), sp.Symbol(r"r_\infty^*", real=True)
-B_BAR, T, EPS = sp.Symbol(r"\bar b", real=True), sp.Symbol("t", real=True), sp.Symbol("epsilon", real=True)
-R_2, R_INF = sp.Symbol("r_2", real=True), sp.Symbol(r"r_\infty", real=True)
-F, A, Z = sp.Symbol("f", real=True), sp.Symbol("a", real=True), sp.Symbol("X", real=True)
+W_BAR, B_BAR = sp.Symbol(r"\bar w", real=True), sp.Symbol(r"\bar b", real=True)
+F, A, Z, T = (sp.Symbol(name, real=True) for name in "faXt")
 KAPPA = sp.Symbol(r"\kappa(w)", nonnegative=True)
 MU = sp.IndexedBase(r"\mu", real=True)
 PRIOR, ACCURACY = sp.IndexedBase("pi", nonnegative=True), sp.IndexedBase("t", nonnegative=True)
-W_OF, B_OF = sp.IndexedBase("w", real=True), sp.IndexedBase("b", real=True)
 
 _ALL_EQUAL = operator("AllEqual", "{0} = {1} = {2}", lambda y, y_hat, k: y == y_hat == k)
 RIGHT = _ALL_EQUAL(Y, Y_HAT, K)

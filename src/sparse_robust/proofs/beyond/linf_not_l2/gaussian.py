@@ -7,27 +7,24 @@ A = w.m / ||w||_2 for the signal, z = (w.m - eps ||w||_1) / ||w||_2 for the robu
 
 import sympy as sp
 
-from sparse_robust.proofs.formulas import Case, chain
+from sparse_robust.proofs.formulas import Case, Iff, chain, latex
 from sparse_robust.proofs.statement import statement
 
 from .notation import (
     CDF,
-    EPS,
+    INNER,
     NORM_2,
-    NORM_INF,
     PHI,
     R_2,
-    R_INF,
-    ROBUST_SIGNAL,
     SIGMA,
     SIGNAL,
-    SOFT,
     A,
     G,
     M,
     W,
     antiderivatives,
     cdf,
+    exact,
     expectation_above,
     gaussian_cases,
     norm_2,
@@ -69,6 +66,19 @@ def square_completed(x: sp.Expr, z: sp.Expr, u: sp.Expr, v: sp.Expr) -> tuple[sp
     return (x - z * u**2 / both) ** 2 * both / (u**2 * v**2), z**2 / both
 
 
+ACCURACY = sp.Symbol("t", real=True)
+
+
+def scored() -> list[Case]:
+    """Several directions, with their signal and the share of positive scores."""
+    cases = []
+    for case in gaussian_cases():
+        signal = case[W] @ case[M] / norm_2(case[W])
+        share = expectation_above(sp.Integer(0))[1].subs({A: signal, SIGMA: case[SIGMA]})
+        cases.append({**case, A: signal, ACCURACY: sp.expand(share)})
+    return cases
+
+
 @statement(
     "lem-gaussian-score",
     kind="lemma",
@@ -76,12 +86,16 @@ def square_completed(x: sp.Expr, z: sp.Expr, u: sp.Expr, v: sp.Expr) -> tuple[sp
     source="this book",
     status="proved",
     uses=("lem-densities", "lem-gaussian-integrals"),
+    claims={"signal": sp.Eq(A, SIGNAL), "accuracy": sp.Eq(ACCURACY, CDF(A / SIGMA))},
+    cases=scored,
 )
-def score() -> None:
+def score(signal: sp.Eq, accuracy: sp.Eq) -> None:
     r"""The signed distance $y\,w^T x / \|w\|_2$ of an input to the boundary is distributed as
-    $N(A, \sigma^2)$ with the signal $A = w^T m / \|w\|_2$, for either label. Hence the accuracy is
-    $t = \Phi(A / \sigma)$ on both classes.
+    $N(A, \sigma^2)$ with the signal $<<signal>>$, for either label. Hence the accuracy on both classes is
+    $<<accuracy>>$.
     """
+    assert signal.lhs == A
+    stated = accuracy.rhs.replace(CDF, cdf)
     x, z = sp.symbols("x z", real=True)
     u, v = sp.symbols("u v", positive=True)
     # y w_i x_i has mean w_i m_i and deviation sigma |w_i|, for y = -1 too: the density is even around its
@@ -101,7 +115,35 @@ def score() -> None:
     w = sp.IndexedBase("w", real=True)
     variance = sp.Sum(SIGMA**2 * w[i] ** 2, (i, 1, n)) / sp.Sum(w[i] ** 2, (i, 1, n))
     assert sp.simplify(variance - SIGMA**2) == 0
-    assert vanishes(expectation_above(sp.Integer(0))[1] - cdf(A / SIGMA))
+    assert vanishes(expectation_above(sp.Integer(0))[1] - stated)
+
+
+Z = sp.Symbol("z", real=True)
+ANTIDERIVATIVES = (A * CDF(Z) - SIGMA * PHI(Z), CDF(Z))
+SLOPES = [sp.Symbol(rf"\frac{{d}}{{dz}}\left({latex(part)}\right)", real=True) for part in ANTIDERIVATIVES]
+LIMITS = [
+    [
+        sp.Symbol(rf"\lim_{{z \to {end}}} \left({latex(part)}\right)", real=True)
+        for end in (r"-\infty", r"\infty")
+    ]
+    for part in ANTIDERIVATIVES
+]
+
+
+def slopes() -> list[Case]:
+    """The derivatives at three places, and the limits."""
+    numbers = {A: sp.Integer(3), SIGMA: sp.Integer(2)}
+    parts = [part.subs(numbers) for part in antiderivatives(Z)]
+    ends = {
+        symbol: sp.limit(part, Z, end)
+        for part, pair in zip(parts, LIMITS, strict=True)
+        for symbol, end in zip(pair, (-sp.oo, sp.oo), strict=True)
+    }
+    derivatives = {s: sp.diff(part, Z) for s, part in zip(SLOPES, parts, strict=True)}
+    return [
+        {**numbers, **ends, Z: at, **{s: slope.subs(Z, at) for s, slope in derivatives.items()}}
+        for at in map(sp.Integer, (-2, 0, 1))
+    ]
 
 
 @statement(
@@ -110,14 +152,26 @@ def score() -> None:
     title="Two integrals",
     source="folklore",
     status="proved",
+    claims={
+        "mean": sp.Eq(SLOPES[0], (A + SIGMA * Z) * PHI(Z)),
+        "share": sp.Eq(SLOPES[1], PHI(Z)),
+        "bottom": chain(LIMITS[0][0], sp.Eq, LIMITS[1][0], sp.Eq, 0),
+        "top": sp.Eq(LIMITS[0][1], A),
+        "one": sp.Eq(LIMITS[1][1], 1),
+        "between": chain(0, sp.Lt, CDF(Z), sp.Lt, 1),
+    },
+    cases=slopes,
+    loose={"between": "it tends to both ends and reaches neither"},
 )
-def integrals() -> None:
-    r"""$A\,\Phi(z) - \sigma\varphi(z)$ and $\Phi(z)$ are antiderivatives of $(A + \sigma z)\,\varphi(z)$
-    and of $\varphi(z)$. At $-\infty$ both are 0, at $+\infty$ they are $A$ and 1. Moreover $0 < \Phi < 1$,
-    and $\Phi$ increases.
+def integrals(
+    mean: sp.Eq, share: sp.Eq, bottom: tuple[sp.Eq, ...], top: sp.Eq, one: sp.Eq, between: tuple[sp.Lt, ...]
+) -> None:
+    r"""Two antiderivatives: $$<<mean>>, \qquad <<share>> .$$ Their limits are $$<<bottom>>, \qquad <<top>>,
+    \qquad <<one>> .$$ Moreover $<<between>>$, and $\Phi$ increases.
     """
     z = sp.Symbol("z", real=True)
-    for whole, part, end in zip(((A + SIGMA * z) * phi(z), phi(z)), antiderivatives(z), (A, 1), strict=True):
+    stated = [claim.rhs.replace(PHI, phi) for claim in (mean, share)]
+    for whole, part, end in zip(stated, antiderivatives(z), (top.rhs, one.rhs), strict=True):
         assert sp.simplify(sp.diff(part, z) - whole) == 0
         assert sp.limit(part, z, -sp.oo) == 0
         assert sp.limit(part, z, sp.oo) == end
@@ -151,24 +205,42 @@ def l2_closed_form(value: sp.Eq, signal: sp.Eq) -> None:
     assert vanishes(r_2_of(A) - r_2_of(-A) - A)
 
 
+ALONG = INNER(W, M) / NORM_2(W) ** 2 * W
+"""The part of m along w."""
+
+
 @statement(
     "lem-gaussian-cauchy",
     kind="lemma",
     title="Cauchy and Schwarz, with the case of equality",
     source="folklore",
     status="proved",
+    hypotheses={"nonzero": sp.Ne(W, 0)},
+    claims={
+        "square": sp.Eq(NORM_2(M - ALONG) ** 2, NORM_2(M) ** 2 - INNER(W, M) ** 2 / NORM_2(W) ** 2),
+        "bound": sp.Le(sp.Abs(INNER(W, M)), NORM_2(W) * NORM_2(M)),
+        "equality": Iff(sp.Eq(sp.Abs(INNER(W, M)), NORM_2(W) * NORM_2(M)), sp.Eq(M, ALONG)),
+    },
+    cases=gaussian_cases,
+    without={"nonzero": lambda: {W: exact(0, 0), M: exact(1, 2)}},
 )
-def cauchy() -> None:
-    r"""For $w \ne 0$, $\bigl\|m - \tfrac{w^T m}{\|w\|_2^2}\,w\bigr\|_2^2 = \|m\|_2^2 - (w^T m)^2/\|w\|_2^2$.
-    Hence $|w^T m| \le \|w\|_2\|m\|_2$, with equality iff $m$ is a multiple of $w$.
+def cauchy(square: sp.Eq, bound: sp.Le, equality: Iff) -> None:
+    r"""For $<<nonzero>>$,
+
+    $$<<square>> .$$
+
+    Hence $<<bound>>$, and the two are equal only if $m$ is a multiple of $w$: $$<<equality>> .$$
     """
+    assert isinstance(bound, sp.Le)
+    assert equality.args[0].args == bound.args
     n = sp.Symbol("n", integer=True, positive=True)
     w, m = sp.MatrixSymbol("w", n, 1), sp.MatrixSymbol("m", n, 1)
     c, wm, ww, mm = sp.symbols("c wm ww mm", real=True)
-    square = ((m - c * w).T * (m - c * w)).expand().doit().expand()
-    assert square == m.T * m - c * m.T * w - c * w.T * m + c**2 * w.T * w
+    product = ((m - c * w).T * (m - c * w)).expand().doit().expand()
+    assert product == m.T * m - c * m.T * w - c * w.T * m + c**2 * w.T * w
     in_products = mm - 2 * c * wm + c**2 * ww
-    assert sp.expand(in_products.subs(c, wm / ww) - (mm - wm**2 / ww)) == 0
+    stated = square.rhs.subs({NORM_2(M): sp.sqrt(mm), NORM_2(W): sp.sqrt(ww), INNER(W, M): wm})
+    assert sp.simplify(in_products.subs(c, wm / ww) - stated) == 0
 
 
 LENGTH = NORM_2(M)
@@ -251,150 +323,3 @@ def fixed_point(mean: sp.Eq) -> None:
     multiple = sp.simplify(claimed.subs({M_I: -W_I, A: -norm}) / W_I)
     assert vanishes(multiple * norm * cdf(-norm / SIGMA) - r_2_of(-norm))
     assert sp.limit(r_2_of(A).subs(SIGMA, 1), A, -sp.oo) == 0
-
-
-@statement(
-    "prop-gaussian-linf",
-    kind="proposition",
-    title="The $l_\\infty$ metric in closed form",
-    source="this book",
-    status="proved",
-    uses=(
-        "def-metrics",
-        "lem-densities",
-        "lem-gaussian-integrals",
-        "lem-gaussian-score",
-        "prop-fgs-binary-optimal",
-    ),
-    claims={"value": sp.Eq(R_INF, CDF(ROBUST_SIGNAL / SIGMA))},
-    cases=gaussian_cases,
-)
-def linf_closed_form(value: sp.Eq) -> None:
-    r"""Under the strongest attack of radius $\epsilon$,
-
-    $$<<value>>, \qquad\text{that is } \Phi(z/\sigma) \text{ with the robust signal } z .$$
-    """
-    size, step = sp.symbols("p delta", real=True)
-    p = sp.Symbol("p", positive=True)
-    for sign in (1, -1):  # w_i = sign p: over |delta| <= eps, w_i delta is least at delta = -eps sign
-        gap = (sign * p * step + EPS * p).subs(step, sign * size)
-        assert sp.expand(gap - p * (size + EPS)) == 0  # so w_i delta >= -eps |w_i|, and equality is attained
-    toll = sp.Symbol("u", real=True)  # an input survives iff its score exceeds eps ||w||_1 / ||w||_2 = u
-    assert vanishes(expectation_above(toll)[1] - cdf((A - toll) / SIGMA))
-
-
-@statement(
-    "thm-gaussian-soft",
-    kind="theorem",
-    title="Against $l_\\infty$ attacks the best direction is exactly sparse",
-    source="this book",
-    status="kernel proved, glue argued",
-    uses=("prop-gaussian-linf", "lem-gaussian-cauchy"),
-    hypotheses={"weak": sp.Lt(EPS, NORM_INF(M))},
-    without={"weak": "the bound then holds as well, but no direction attains it (prop-gaussian-weak)"},
-    claims={"best": sp.Le(R_INF, CDF(NORM_2(SOFT(M, EPS)) / SIGMA))},
-    cases=gaussian_cases,
-)
-def soft_is_best(best: sp.Le) -> None:
-    r"""Let $<<weak>>$ and $s = \mathrm{soft}_\epsilon(m)$, that is
-    $s_i = \mathrm{sgn}(m_i)(|m_i| - \epsilon)_+$. Then
-
-    $$<<best>> ,$$
-
-    with equality iff $w = c\,s$ with $c > 0$: zero exactly where $|m_i| \le \epsilon$.
-    """
-    p, d = sp.symbols("p d", positive=True)  # p = |w_i|; d is the distance of |m_i| from eps
-    for excess in (d, -d, sp.Integer(0)):
-        for aligned in (True, False):  # is w_i m_i = |w_i| |m_i|, or its negative? (|m_i| = eps + excess)
-            gain = p * (EPS + excess) * (1 if aligned else -1) - EPS * p
-            bound = p * sp.Max(excess, 0)
-            gap = sp.expand(bound - gain)
-            if aligned:  # equality unless |m_i| < eps
-                assert gap == (p * d if excess == -d else 0)
-            elif excess == -d:  # here |m_i| = eps - d >= 0
-                q = sp.Symbol("q", nonnegative=True)
-                assert sp.expand(gap.subs(d, EPS - q) - p * (EPS + q)) == 0
-            else:
-                assert gap.is_positive
-    # by lem-gaussian-cauchy sum |w_i| |s_i| <= ||w|| ||s||, equality iff |w| = c |s|: then w_i = 0 wherever
-    # |m_i| <= eps
-    for sign in (1, -1):  # at w = s the robust score is ||s||^2: s_i m_i - eps |s_i| = s_i^2 for each i
-        m_i, s_i = sign * (EPS + d), sign * d
-        assert sp.expand(s_i * m_i - EPS * d - s_i**2) == 0
-
-
-@statement(
-    "prop-gaussian-saddle",
-    kind="proposition",
-    title="The same solution from the attacker's side",
-    source="this book",
-    status="kernel proved, glue argued",
-    uses=("thm-gaussian-soft",),
-)
-def saddle() -> None:
-    r"""For $\epsilon < \|m\|_\infty$, with $\|\delta\|_\infty \le \epsilon$ throughout,
-
-    $$\max_{\|w\|_2 = 1}\ \min_\delta\ w^T(m + \delta) = \min_\delta\ \|m + \delta\|_2 .$$
-
-    The attacker's best move shifts both class means by
-    $\delta^\star_i = -\mathrm{clip}(m_i, -\epsilon, \epsilon)$ towards each other,
-    $m + \delta^\star = \mathrm{soft}_\epsilon(m)$, and the best defence is the matched filter for the shifted
-    means. The optimality conditions hold: $m_i - \epsilon\,\mathrm{sgn}(s_i) = s_i$ where $s_i \ne 0$, and
-    $|m_i| \le \epsilon$ where $s_i = 0$.
-    """
-    d, h = sp.symbols("d h", nonnegative=True)
-    q = sp.Symbol("q", nonnegative=True)
-    for sign in (1, -1):
-        # |m_i| = eps + d: every feasible m_i + delta_i = sign (d + h), h >= 0, is no nearer to 0 than s_i
-        m_i, delta = sign * (EPS + d), -sign * EPS
-        assert sp.expand(m_i + delta - sign * d) == 0
-        assert sp.expand((d + h) ** 2 - d**2).is_nonnegative
-        # the subgradient of m w_i - eps |w_i| at w_i = s_i != 0 is m_i - eps sign, which is s_i
-        assert sp.expand(m_i - EPS * sign - sign * d) == 0
-    # |m_i| = q <= eps: delta_i = -m_i is feasible, gives 0, and 0 lies in [m_i - eps, m_i + eps]
-    assert sp.expand((q - EPS) * (q + EPS)).subs(EPS, q + d).expand().is_nonpositive
-    # the maximum of the left-hand side is ||s||_2 by thm-gaussian-soft, the minimum of the right-hand side
-    # too
-
-
-@statement(
-    "prop-gaussian-weak",
-    kind="proposition",
-    title="When the attack exceeds every mean",
-    source="this book",
-    status="kernel proved, glue argued",
-    uses=("prop-gaussian-linf",),
-)
-def weak_signal() -> None:
-    r"""If $\epsilon \ge \|m\|_\infty$ then $\mathrm{soft}_\epsilon(m) = 0$ and over all $w$ the maximum is
-    $r_\infty = \Phi((\|m\|_\infty - \epsilon)/\sigma) \le 1/2$, not $\Phi(0) = 1/2$ unless
-    $\epsilon = \|m\|_\infty$. A single weight on a largest coordinate attains it: the sparsest $w$ of all.
-    """
-    g, p, u, q = sp.symbols("g p u q", nonnegative=True)
-    # |w_i| (|m_i| - eps) <= -g |w_i| with g = eps - max |m_i|, and ||w||_1 >= ||w||_2 by induction:
-    assert sp.expand((u + p) ** 2 - (q**2 + p**2) - (u**2 - q**2) - 2 * u * p) == 0  # append a weight p
-    assert (2 * u * p).is_nonnegative
-    peak = EPS - g  # one weight, of the sign of its mean
-    assert sp.expand(p * peak - EPS * p + g * p) == 0
-    assert cdf(sp.Integer(0)) == sp.Rational(1, 2)
-
-
-@statement(
-    "cor-gaussian-all",
-    kind="corollary",
-    title="No classifier does better, linear or not",
-    source="compare Bhagoji, Cullina and Mittal (2019); Dobriban et al. (2020)",
-    status="argued",
-    uses=("lem-densities", "prop-gaussian-saddle", "lem-gaussian-score"),
-)
-def all_classifiers() -> None:
-    r"""Every measurable classifier has $r_\infty \le \Phi(\|\mathrm{soft}_\epsilon(m)\|_2/\sigma)$ against
-    attacks of radius $\epsilon$. For $\epsilon < \|m\|_\infty$ the sparse linear classifier of
-    {prf:ref}`thm-gaussian-soft` attains it.
-    """
-    # The attacker who always adds y delta* turns the two classes into N(+s, sigma^2 I) and N(-s, sigma^2 I).
-    # Telling these apart, the likelihood ratio is best (Neyman and Pearson); it is the sign of s.x:
-    s, x = sp.symbols("s x", real=True)
-    log_ratio = sp.expand_log(sp.log(phi((x - s) / SIGMA) / phi((x + s) / SIGMA)), force=True)
-    assert sp.simplify(log_ratio - 2 * s * x / SIGMA**2) == 0
-    # and by lem-gaussian-score sgn(s.x) has accuracy Phi(||s|| / sigma) there

@@ -42,10 +42,16 @@ def _function(name: str, template: str, value: Callable[..., Any]) -> type[sp.Fu
     return operator(name, template, value, real=True)
 
 
+def clip(v: Array, eps: sp.Expr) -> Array:
+    """Every entry moved into [-eps, eps]."""
+    return np.array([sp.Max(sp.Min(x, eps), -eps) for x in v], dtype=object)
+
+
 INNER = _function("InnerProduct", "{a}^T {b}", lambda u, v: u @ v)
 NORM_1 = _function("OneNorm", r"\lVert {0} \rVert_1", norm_1)
 NORM_2 = _function("TwoNorm", r"\lVert {0} \rVert_2", norm_2)
 NORM_INF = _function("MaxNorm", r"\lVert {0} \rVert_\infty", lambda v: max(map(abs, v)))
+CLIP = _function("Clip", r"\mathrm{{clip}}({0}, -{1}, {1})", clip)
 SOFT = _function("Soft", r"\mathrm{{soft}}_{{{1}}}({0})", soft)
 SIGNAL = INNER(W, M) / NORM_2(W)
 ROBUST_SIGNAL = (INNER(W, M) - EPS * NORM_1(W)) / NORM_2(W)

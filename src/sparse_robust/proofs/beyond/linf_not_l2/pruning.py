@@ -5,17 +5,14 @@ left of the dense optimum when its small weights are pruned and nothing is retra
 N = D^2 - eps ||m_S||_1, z = N / D, and drop one more weight, of magnitude a < D; primes mark the result.
 """
 
-from fractions import Fraction
-from itertools import combinations, pairwise
-
 import numpy as np
 import sympy as sp
 
-from sparse_robust.proofs.formulas import Case, Every, operator
+from sparse_robust.proofs.formulas import Case, Iff, chain
+from sparse_robust.proofs.foundations.notation import written
 from sparse_robust.proofs.statement import statement
 
-from .gaussian import vanishes
-from .notation import CDF, EPS, SIGMA, A, cdf, exact, metrics, norm_2, phi, r_2_of, soft
+from .notation import EPS, NORM_1, NORM_2, exact, norm_2
 
 D, T = sp.symbols("D T", positive=True)  # T = tan(theta / 2), in (0, 1)
 N = sp.Symbol("N", real=True)
@@ -50,9 +47,9 @@ def dropped_case(means: tuple[object, ...], eps: object) -> Case:
     }
 
 
-def phase_case(means: tuple[object, ...]) -> Case:
+def phase_case(means: tuple[object, ...], eps: object = 1) -> Case:
     """The robust signal before and after the last of these means is dropped, and the half angle."""
-    case = dropped_case(means, 1)
+    case = dropped_case(means, eps)
     half = case[WEIGHT] / (case[D] + case[NORM_AFTER])
     return {**case, Z: case[N] / case[D], Z_AFTER: case[AFTER] / case[NORM_AFTER], HALF: half}
 
@@ -87,6 +84,21 @@ def gain(gain: sp.Eq) -> None:
     assert sp.simplify((DROPPED / KEPT).subs(BELOW_ONE)).is_positive
 
 
+NU, M = sp.Symbol("nu", real=True), sp.Symbol("m", real=True)
+COSINE = sp.sqrt(1 - (WEIGHT / D) ** 2)
+
+
+def boundary_cases() -> list[Case]:
+    """Below, above and exactly on the boundary, with signals of either sign."""
+    cases = []
+    equal = ((("3/5", "4/5"), 1), (("3/10", "2/5"), "1/2"))  # on the boundary
+    others = (((200, 1), 1), ((3, 1), 1), (("1/2", "1/3"), 1), ((3, "1/2"), 2), (("1/2", 1), "1/4"))
+    for means, eps in (*equal, *others):
+        case = phase_case(means, eps)
+        cases.append({**case, M: exact(*means), NU: case[N] / case[D] ** 2})
+    return cases
+
+
 @statement(
     "cor-gaussian-boundary",
     kind="corollary",
@@ -94,19 +106,29 @@ def gain(gain: sp.Eq) -> None:
     source="this book",
     status="proved",
     uses=("thm-gaussian-phase",),
+    claims={
+        "survival": chain(NU, sp.Eq, Z / D, sp.Eq, 1 - EPS * NORM_1(M) / NORM_2(M) ** 2, sp.Lt, 1),
+        "boundary": Iff(sp.Gt(Z_AFTER, Z), sp.Lt(WEIGHT / EPS, 1 / (1 - NU / (1 + COSINE)))),
+    },
+    cases=boundary_cases,
 )
-def boundary() -> None:
-    r"""Let $\nu = z/D = 1 - \epsilon\|m_S\|_1/\|m_S\|_2^2 < 1$ be the part of the signal that survives the
-    attack. Dropping the weight raises $r_\infty$ iff
+def boundary(survival: tuple[sp.Basic, ...], boundary: Iff) -> None:
+    r"""The part of the signal that survives the attack is
 
-    $$\frac{a}{\epsilon} < \frac{1}{1 - \nu/(1 + \sqrt{1 - (a/D)^2})},$$
+    $$<<survival>> .$$
 
-    which for a weight that is small beside $D$ is the curve $a/\epsilon = 2/(2 - \nu)$.
+    Dropping the weight raises $r_\infty$ when it raises $z$:
+
+    $$<<boundary>> .$$
+
+    For a weight that is small beside $D$ this is the curve $a/\epsilon = 2/(2 - \nu)$.
     """
+    assert survival[0].lhs == NU
+    limit = boundary.args[1].rhs.subs({COSINE: sp.Symbol("c", real=True), NU: sp.Symbol("nu", real=True)})
     a, nu, c = sp.symbols("a nu c", real=True)
     # tan(theta / 2) = sin(theta) / (1 + cos(theta)), z = nu D, a = D sin(theta): it is nu a / (1 + c)
     assert sp.simplify(T - (DROPPED / D) / (1 + KEPT / D)) == 0
-    assert sp.simplify((EPS - a + nu * a / (1 + c)) - (EPS - a * (1 - nu / (1 + c)))) == 0
+    assert sp.simplify((EPS - a + nu * a / (1 + c)) - (EPS - a / limit)) == 0
     slack, cosine = sp.symbols("s c", positive=True)  # nu = 1 - slack: the divisor is positive
     assert sp.simplify((1 - (1 - slack) / (1 + cosine)) - (cosine + slack) / (1 + cosine)) == 0
     assert sp.simplify(1 / (1 - nu / 2) - 2 / (2 - nu)) == 0
@@ -160,18 +182,28 @@ def cubic(after: sp.Eq, gain: sp.Eq) -> None:
     source="this book",
     status="checked exactly on an example",
     uses=("cor-gaussian-cubic",),
+    claims={
+        "means": sp.Eq(M, written("1/2", "13/10")),
+        "radius": sp.Eq(EPS, 1),
+        "signs": sp.Gt(N, 0),
+        "polynomial": sp.Gt(POLYNOMIAL, 0),
+        "after": sp.Lt(AFTER, 0),
+        "lower": sp.Lt(Z_AFTER, Z),
+    },
+    cases=lambda: [{**phase_case(("1/2", "13/10")), M: exact("1/2", "13/10")}],
+    loose=dict.fromkeys(("signs", "polynomial", "after", "lower"), "an example, with something to spare"),
 )
-def cubic_needs_signs() -> None:
-    r"""For $m = (1.3, 0.5)$ and $\epsilon = 1$, dropping the first weight lowers $r_\infty$ although $N > 0$
-    and the polynomial of {prf:ref}`cor-gaussian-cubic` is positive: here $N' < 0$.
+def cubic_needs_signs(**claims: object) -> None:
+    r"""For $<<means>>$ and $<<radius>>$, dropping the second weight lowers $r_\infty$, $<<lower>>$, although
+    $<<signs>>$ and the polynomial of {prf:ref}`cor-gaussian-cubic` is positive, $$<<polynomial>> :$$ here
+    $<<after>>$.
     """
-    a, rest, eps = sp.Rational(13, 10), sp.Rational(1, 2), sp.Integer(1)
-    d2 = a**2 + rest**2
-    n = d2 - eps * (a + rest)
-    after = n + a * (eps - a)
-    assert n > 0 > after
-    assert d2 * (2 * n * (eps - a) + a * (eps - a) ** 2) + n**2 * a > 0
-    assert after / rest < n / sp.sqrt(d2)
+
+
+FACTOR_TWO = (
+    (3, 1), (3, "1/2"), (1, 1), ("1/2", 1), ("6/5", "6/5"), (3, 2), (100, "17/10"), (3, 3), ("1/3", "5/2")
+)  # fmt: skip
+"""At, below and above the radius 1 and its double; equal weights, a huge one, signals of either sign."""
 
 
 @statement(
@@ -181,13 +213,21 @@ def cubic_needs_signs() -> None:
     source="this book",
     status="kernel proved, glue argued",
     uses=("thm-gaussian-phase",),
+    claims={
+        "below": sp.Implies(sp.And(Z > 0, sp.Le(WEIGHT, EPS)), sp.Gt(Z_AFTER, Z)),
+        "above": sp.Implies(sp.Ge(WEIGHT, 2 * EPS), sp.Lt(Z_AFTER, Z)),
+    },
+    cases=lambda: [phase_case(m) for m in FACTOR_TWO],
 )
-def factor_two() -> None:
-    r"""Let $w = m_S$ and $0 < a < D$. (i) If $z > 0$ and $a \le \epsilon$, dropping the weight raises
-    $r_\infty$. (ii) If $a \ge 2\epsilon$, dropping it lowers $r_\infty$. (iii) Neither constant can be
-    improved. So a support that is best among all supports, if its $z > 0$, contains every
-    $|m_i| \ge 2\epsilon$ and no $m_i$ with $0 < |m_i| \le \epsilon$.
+def factor_two(below: sp.Implies, above: sp.Implies) -> None:
+    r"""Let $w = m_S$ and $0 < a < D$. Dropping the weight raises $r_\infty$ when it raises $z$.
+
+    $$\text{(i)}\quad <<below>> . \qquad \text{(ii)}\quad <<above>> .$$
+
+    (iii) Neither constant can be improved. So a support that is best among all supports, if its $z > 0$,
+    contains every $|m_i| \ge 2\epsilon$ and no $m_i$ with $0 < |m_i| \le \epsilon$.
     """
+    assert (below.args[1].lhs, above.args[1].lhs) == (Z_AFTER,) * 2
     d, z, h, b = sp.symbols("d z h b", positive=True)
     assert (d + z * T).is_positive  # (i): eps - a = d >= 0, and z tan(theta / 2) > 0 alone suffices
     # (ii) The other weights have l_1 norm at least their l_2 norm D', so z <= D - eps (a + D') / D.
@@ -208,168 +248,3 @@ def factor_two() -> None:
     a = EPS + d
     assert sp.simplify((a**2 - EPS * a) / a - d) == 0
     assert sp.simplify((2 * a**2 - 2 * EPS * a) / (sp.sqrt(2) * a) - sp.sqrt(2) * d) == 0
-
-
-@statement(
-    "prop-gaussian-path-l2",
-    kind="proposition",
-    title="Pruning always costs $l_2$ robustness and accuracy",
-    source="this book",
-    status="proved",
-    uses=("prop-gaussian-l2",),
-)
-def path_l2() -> None:
-    r"""For $w = m_S$ the signal is $A = \|m_S\|_2$. Dropping any nonzero weight strictly lowers $A$, hence
-    $r_2 = g(A)$ and the accuracy $t = \Phi(A/\sigma)$, whatever $m$, $\sigma$ and $S$.
-    """
-    a, rest = sp.symbols("a rest", positive=True)  # rest = D'^2
-    assert (
-        sp.simplify((rest + a**2) / sp.sqrt(rest + a**2) - sp.sqrt(rest + a**2)) == 0
-    )  # w.m / ||w|| = ||m_S||
-    assert (sp.sqrt(rest + a**2) ** 2 - sp.sqrt(rest) ** 2).is_positive  # so A falls; g and Phi increase
-
-
-@statement(
-    "prop-gaussian-vacuous",
-    kind="proposition",
-    title="The printed bound says nothing about a classifier better than a coin",
-    source="paper, Theorem 3.1, equation (2)",
-    status="proved",
-    uses=("prop-gaussian-l2", "prop-gaussian-linf"),
-)
-def vacuous() -> None:
-    r"""Whenever $r_\infty \ge 1/2$, the bound that Theorem 3.1 prints for $r_\infty$ exceeds the trivial
-    bound $t$: with $\kappa = \|w\|_1/\|w\|_2$ it is $g(A)/(\epsilon\kappa) > t\,A/(\epsilon\kappa) \ge t$.
-    """
-    assert vanishes(r_2_of(A) - A * cdf(A / SIGMA) - SIGMA * phi(A / SIGMA))
-    assert (SIGMA * phi(A / SIGMA)).is_positive
-    kappa, surplus = sp.Symbol("kappa", positive=True), sp.Symbol("h", nonnegative=True)
-    # r_inf >= 1/2 iff z = A - eps kappa >= 0; write A = eps kappa + h
-    assert cdf(sp.Integer(0)) == sp.Rational(1, 2)
-    assert sp.simplify((EPS * kappa + surplus) / (EPS * kappa) - 1).is_nonnegative
-
-
-@statement(
-    "prop-gaussian-path-bound",
-    kind="proposition",
-    title="Meanwhile the printed bound rises, all the way",
-    source="paper, Theorem 3.1, equation (2)",
-    status="proved",
-    uses=("prop-gaussian-l2", "prop-gaussian-path-l2"),
-)
-def path_bound() -> None:
-    r"""For $w = m_S$, with $D = \|m_S\|_2$, the bound that Theorem 3.1 prints is
-    $\frac{1}{\epsilon}\cdot\frac{g(D)}{D}\cdot\frac{D^2}{\|m_S\|_1}$. Dropping a smallest nonzero weight
-    strictly raises $g(D)/D$ and does not lower $D^2/\|m_S\|_1$. So the bound rises strictly along the whole
-    path of magnitude pruning, whatever $m$, $\sigma$ and $\epsilon$: past the peak of $r_\infty$ it moves
-    the wrong way.
-    """
-    slope = sp.diff(r_2_of(D) / D, D)
-    assert vanishes(slope + SIGMA * phi(D / SIGMA) / D**2)
-    assert (SIGMA * phi(D / SIGMA) / D**2).is_positive  # and D falls: prop-gaussian-path-l2
-    a, one_norm, square = sp.symbols("a l q", positive=True)
-    change = (square - a**2) / (one_norm - a) - square / one_norm
-    assert sp.simplify(change - a * (square - a * one_norm) / (one_norm * (one_norm - a))) == 0
-    e = sp.Symbol("e", nonnegative=True)  # q - a l is the sum of |m_i| (|m_i| - a), |m_i| = a + e
-    assert sp.expand((a + e) * e).is_nonnegative
-
-
-@statement(
-    "cex-gaussian-two-peaks",
-    kind="counterexample",
-    title="Pruning can help, harm, and help again",
-    source="this book",
-    status="checked exactly on an example",
-    uses=("prop-gaussian-linf",),
-)
-def two_peaks() -> None:
-    r"""With $\epsilon = 1$ and $m$ made of one entry 10, a hundred entries 1.6 and twenty entries 0.5, pruned
-    smallest first, $r_\infty$ rises for the first 20 steps, falls for the next 84, and rises for the last 16:
-    it peaks with 101 weights left and again with one.
-    """
-    weights = [Fraction(1, 2)] * 20 + [Fraction(8, 5)] * 100 + [Fraction(10)]
-    squares = []
-    for dropped in range(len(weights)):
-        kept = weights[dropped:]
-        signal, norm2 = sum(q * (q - 1) for q in kept), sum(q * q for q in kept)
-        assert signal > 0  # so that z^2 orders as z does
-        squares.append(signal**2 / norm2)
-    rises = [after > before for before, after in pairwise(squares)]
-    assert rises == [True] * 20 + [False] * 84 + [True] * 16
-
-
-INDEX, COUNT = sp.Symbol("i", integer=True), sp.Symbol("k", integer=True, positive=True)
-BEST_K = sp.Symbol(r"r_\infty^{(k)}", real=True)
-_SIZE = operator("Size", r"|m_{{{1}}}|", lambda sizes, i: abs(sizes[int(i) - 1]), real=True, nonnegative=True)
-_SQUARE = operator(
-    "SquaredExcess",
-    r"\left({0} - {1}\right)_+^2",
-    lambda a, eps: sp.Max(a - eps, 0) ** 2,
-    real=True,
-    nonnegative=True,
-)
-SIZE_LIST = sp.Symbol("m")
-
-
-def numbered(sizes: tuple[str, ...], count: int) -> Case:
-    """Means in this order, and the best r_inf of all directions with this many weights: over all supports."""
-    means, eps, sigma = exact(*sizes), sp.Integer(1), sp.Integer(2)
-    values = []
-    for support in combinations(range(len(means)), count):
-        kept = np.array([soft(means, eps)[i] if i in support else sp.Integer(0) for i in range(len(means))])
-        if any(kept):
-            values.append(metrics(kept, means, sigma, eps)[1])
-    return {
-        SIZE_LIST: means,
-        INDEX: range(1, len(means)),
-        COUNT: count,
-        EPS: eps,
-        SIGMA: sigma,
-        BEST_K: max(values, key=sp.N),
-    }
-
-
-def budget_cases() -> list[Case]:
-    """Means numbered by size, with ties and with one below the radius, for every budget."""
-    return [numbered(sizes, k) for sizes in (("5", "3", "3", "1/2"), ("4", "2", "3/2")) for k in (1, 2, 3)]
-
-
-@statement(
-    "prop-gaussian-budget",
-    kind="proposition",
-    title="The best direction with $k$ weights",
-    source="this book",
-    status="kernel proved, glue argued",
-    uses=("thm-gaussian-soft",),
-    hypotheses={
-        "order": Every(sp.Ge(_SIZE(SIZE_LIST, INDEX), _SIZE(SIZE_LIST, INDEX + 1)), INDEX),
-        "weak": sp.Lt(EPS, _SIZE(SIZE_LIST, 1)),
-    },
-    without={
-        "order": lambda: numbered(("2", "3", "5"), 1),
-        "weak": "then no direction is better than a coin, whatever the budget (prop-gaussian-weak)",
-    },
-    claims={
-        "best": sp.Eq(
-            BEST_K,
-            CDF(sp.sqrt(sp.Sum(_SQUARE(_SIZE(SIZE_LIST, INDEX), EPS), (INDEX, 1, COUNT))) / SIGMA),
-        )
-    },
-    cases=budget_cases,
-)
-def budget(best: sp.Eq) -> None:
-    r"""Number the coordinates so that $<<order>>$, and let $<<weak>>$. Among all $w$ with at most $k$
-    nonzeros the largest $r_\infty$ is
-
-    $$<<best>> ,$$
-
-    that of $\mathrm{soft}_\epsilon(m)$ on the first $k$ coordinates. With the best weights, pruning costs
-    nothing down to $k = \#\{i : |m_i| > \epsilon\}$ and strictly costs $r_\infty$ below.
-    """
-    low, rise = sp.symbols("l r", positive=True)
-    # thm-gaussian-soft on a support S gives ||s_S||; exchanging s_j > s_i, or adding s_j > 0, raises it
-    assert sp.expand((low + rise) ** 2 - low**2).is_positive
-    assert ((low**2 + rise**2) - low**2).is_positive
-    # and (|m| - eps)_+ does not decrease with |m|, so that the largest s_i are those of the largest |m_i|
-    assert sp.Max(low + rise, 0) - sp.Max(low, 0) == rise
-    assert sp.Max(-low, 0) == 0

@@ -9,36 +9,49 @@ from typing import Any
 
 import sympy as sp
 
-from sparse_robust.proofs.formulas import Case, Pr, Total, holds, indicator, operator
-from sparse_robust.proofs.linear.notation import (
-    ACCURACY,
+from sparse_robust.proofs.formulas import Case, Mean, Pr, Total, chain, holds, indicator, operator
+from sparse_robust.proofs.foundations.notation import (
+    EPS,
     INNER,
+    L1,
     L2,
-    PRIOR,
+    R_2,
     R_INF,
-    A,
+    Y_HAT,
+    B,
     K,
+    W,
     X,
-    Z,
+    Y,
     array,
-    binary_case,
 )
+from sparse_robust.proofs.linear.notation import ACCURACY, KAPPA, PRIOR, A, Z, binary_case
 from sparse_robust.proofs.linear.populations import BinaryExample, random_binary, tight_binary
 from sparse_robust.proofs.statement import statement
-from sparse_robust.theory.laws import Binary, FiniteLaw, dot, l1, l2_squared, random_vector
+from sparse_robust.theory.laws import Binary, FiniteLaw, Vector, l1, random_vector
 
-from .paper import LEVEL, class_terms, mean_margin
+from .paper import (
+    EVERY_FINITE,
+    FINITE,
+    LEVEL,
+    NONZERO,
+    R2_IDENTITY,
+    SCORE,
+    class_terms,
+    zero_weights,
+)
 
 
-def area(law: FiniteLaw, model: Binary) -> Fraction:
-    """The area under eps -> r_inf(eps), summed exactly over the steps of the curve."""
+def area(law: FiniteLaw, model: Binary, end: Fraction | None = None) -> Fraction:
+    """The area under s -> r_inf(s), up to ``end`` or all of it, summed exactly over the steps."""
     scale = l1(model.w)
     jumps = sorted({model.margin(a.label, a.x) / scale for a in law.atoms if model.correct(a.label, a.x)})
     total, left = Fraction(0), Fraction(0)
-    for right in jumps:  # r_inf is constant on [left, right)
+    for jump in jumps:  # r_inf is constant on [left, jump)
+        right = jump if end is None else min(jump, end)
         total += (right - left) * model.r_inf(law, left)
         left = right
-    assert model.r_inf(law, left) == 0  # the curve has reached zero
+    assert end is not None or model.r_inf(law, left) == 0  # the curve has reached zero
     return total
 
 
@@ -109,6 +122,17 @@ def next_direction(law: FiniteLaw, w: tuple[Fraction, ...]) -> tuple[Fraction, .
     )
 
 
+AREA = sp.Symbol(r"\int_0^\infty r_\infty(s)\,\mathrm{d}s", real=True)
+PART = sp.Symbol(r"\int_0^\epsilon r_\infty(s)\,\mathrm{d}s", real=True)
+
+
+def areas(seed: int) -> Iterator[Case]:
+    """Random distributions and tight ones, with the areas under the curve of r_inf."""
+    for example in (*tight_binary(), *random_binary(seed, 15)):
+        law, model, eps = example
+        yield {**binary_case(example), AREA: area(law, model), PART: area(law, model, eps)}
+
+
 @statement(
     "prop-area-identity",
     kind="proposition",
@@ -116,14 +140,20 @@ def next_direction(law: FiniteLaw, w: tuple[Fraction, ...]) -> tuple[Fraction, .
     source="this book",
     status="proved",
     uses=("lem-expectation", "lem-total-probability", "prop-r2-identity"),
+    hypotheses={"finite": FINITE, "nonzero": NONZERO},
+    claims={"kappa": sp.Eq(KAPPA, L1(W) / L2(W)), "area": sp.Eq(AREA, R_2 / KAPPA)},
+    cases=lambda: areas(40),
+    without={"finite": EVERY_FINITE, "nonzero": zero_weights},
 )
-def area_identity() -> None:
-    r"""For every law with $\mathbb{E}\lvert w^T x\rvert < \infty$, every $w \ne 0$ and $b$, whatever the
-    priors and the accuracies,
+def area_identity(kappa: sp.Eq, area: sp.Eq) -> None:
+    r"""If $<<finite>>$ and $<<nonzero>>$, then for every $b$, whatever the priors and the accuracies, with
+    $<<kappa>>$,
 
-    $$\int_0^\infty r_\infty(\epsilon)\,\mathrm{d}\epsilon = \frac{r_2}{\kappa(w)},
-      \qquad \kappa(w) = \frac{\lVert w \rVert_1}{\lVert w \rVert_2} .$$
+    $$<<area>> .$$
     """
+    # the printed side, times ||w||_1, is E(y f)_+, as r_2 ||w||_2 is by prop-r2-identity
+    stated = area.rhs.subs(KAPPA, kappa.rhs).subs(R_2, R2_IDENTITY[0].rhs)
+    assert stated == Mean(sp.Max(Y * SCORE, 0)) / L1(W)
     eps = sp.Symbol("epsilon", nonnegative=True)
     scale, right = sp.symbols("l_1 m", positive=True)
     wrong = sp.Symbol("m", nonpositive=True)
@@ -132,8 +162,6 @@ def area_identity() -> None:
     assert sp.integrate(survives, (eps, 0, sp.oo)) == sp.Max(right, 0) / scale
     assert (wrong > eps * scale) == sp.false
     assert sp.Max(wrong, 0) == 0
-    for law, model, _ in random_binary(seed=40):
-        assert area(law, model) == model.r_2_times_norm(law) / l1(model.w)
 
 
 @statement(
@@ -143,23 +171,25 @@ def area_identity() -> None:
     source="this book",
     status="kernel proved, glue argued",
     uses=("lem-expectation", "prop-area-identity"),
+    hypotheses={"radius": EPS >= 0},
+    claims={"areas": chain(EPS * R_INF, sp.Le, PART, sp.Le, AREA, sp.Eq, R_2 / KAPPA)},
+    cases=lambda: areas(41),
+    without={"radius": "for a negative radius there is no attack"},
 )
-def rectangle() -> None:
-    r"""$r_\infty$ does not increase with $\epsilon$, hence for every $\epsilon > 0$
+def rectangle(areas: tuple[sp.Basic, ...]) -> None:
+    r"""$r_\infty$ does not increase with $\epsilon$, hence for $<<radius>>$
 
-    $$\epsilon\, r_\infty(\epsilon) \le \int_0^\epsilon r_\infty(s)\,\mathrm{d}s
-      \le \int_0^\infty r_\infty(s)\,\mathrm{d}s = \frac{r_2}{\kappa(w)},$$
+    $$<<areas>>,$$
 
     which is the bound of Theorem 3.1 once more. It cannot be improved by a constant factor: where
     $y f(x) = m$ is the same for all points, the left side is $\theta$ times the right side at
     $\epsilon = \theta m / \lVert w \rVert_1$, for every $\theta < 1$.
     """
+    assert [type(relation) for relation in areas] == [sp.Le, sp.Le, sp.Eq]
     s, scale, gap = sp.symbols("s l_1 gap", positive=True)
     delta = sp.Symbol("delta", nonnegative=True)
     alive_later = (s + delta) * scale + gap  # the signed score of an outcome that survives s + delta
     assert (sp.expand(alive_later) - s * scale).is_positive  # survives s too
-    for law, model, radius in random_binary(seed=41):
-        assert radius * model.r_inf(law, radius) <= area(law, model)
     model = Binary((Fraction(2), Fraction(-1)))
     tight = FiniteLaw.of([(2, 1, [3, 1]), (1, 1, [1, -3]), (1, -1, [-2, 1])])
     assert {model.margin(a.label, a.x) for a in tight.atoms} == {Fraction(5)}
@@ -275,6 +305,25 @@ def cauchy_schwarz(bound: sp.Le) -> None:
     assert isinstance(bound, sp.Le)
 
 
+NEXT_W, NEXT_R_2 = sp.Symbol("w'", real=True), sp.Symbol("r_{2}(w')", real=True)
+
+
+def ascent_case(law: FiniteLaw, w: Vector, bias: Fraction = Fraction(0)) -> Case:
+    """One step of the ascent."""
+    ascended = next_direction(law, w)
+    model = Binary(ascended)
+    r_2 = model.r_2_times_norm(law) / L2.value(ascended) if any(ascended) else sp.Integer(0)
+    case = binary_case(BinaryExample(law, Binary(w, bias), Fraction(1)))
+    return {**case, NEXT_W: array(ascended), NEXT_R_2: r_2}
+
+
+def ascents(seed: int) -> Iterator[Case]:
+    """Random distributions, constant margins, and a maximiser."""
+    for law, model, _ in (*tight_binary(), *random_binary(seed, 15)):
+        yield ascent_case(law, model.w)
+    yield ascent_case(FiniteLaw.of([(1, 1, [1, 0]), (1, -1, [-1, 0])]), (Fraction(1), Fraction(0)))
+
+
 @statement(
     "prop-r2-ascent",
     kind="proposition",
@@ -282,23 +331,33 @@ def cauchy_schwarz(bound: sp.Le) -> None:
     source="this book",
     status="kernel proved, glue argued",
     uses=("lem-expectation", "lem-signed-margin", "prop-r2-identity", "lem-cauchy-schwarz"),
+    hypotheses={"unbiased": sp.Eq(B, 0), "moved": sp.Ne(NEXT_W, 0)},
+    claims={
+        "next": sp.Eq(NEXT_W, Mean(indicator(sp.Eq(Y, Y_HAT)) * Y * X)),
+        "ascent": chain(R_2, sp.Le, L2(NEXT_W), sp.Le, NEXT_R_2),
+    },
+    cases=lambda: ascents(44),
+    without={
+        "unbiased": lambda: ascent_case(
+            FiniteLaw.of([(1, 1, [1]), (1, -1, [1])]), (Fraction(1),), Fraction(9)
+        ),
+        "moved": "if $w' = 0$, no input is classified correctly but for the origin, and $r_2 = 0$",
+    },
 )
-def r2_ascent() -> None:
-    r"""Without bias let $w' = \mathbb{E}\bigl(1_{y = \hat y}\, y\,x\bigr)$, which is
-    $\tfrac t2(\mu_{+1} - \mu_{-1})$ under the assumptions of Theorem 3.1. If $w' \ne 0$, then
+def r2_ascent(next: sp.Eq, ascent: tuple[sp.Le, ...]) -> None:
+    r"""Without bias, $<<unbiased>>$, let $<<next>>$, which is $\tfrac t2(\mu_{+1} - \mu_{-1})$ under the
+    assumptions of Theorem 3.1. If $<<moved>>$, then
 
-    $$r_2(w) \le \lVert w' \rVert_2 \le r_2(w').$$
+    $$<<ascent>> .$$
 
     So a maximiser of $r_2$ points along its own $\mu_{+1} - \mu_{-1}$, for otherwise the first inequality
     is strict. The converse fails ({prf:ref}`err-maximiser`).
     """
+    assert ascent[0].rhs == L2(next.lhs)
+    # r_2(w) ||w|| = w.w' <= ||w|| ||w'||, and r_2(w') ||w'|| >= E 1_A y w'.x = ||w'||^2
+    length, norm, slack = sp.symbols("w' w s", positive=True)
+    assert sp.expand(length - (norm * length - slack) / norm).is_positive
+    assert sp.simplify(length**2 / length - length) == 0
     size = sp.Symbol("size", nonnegative=True)
     for m in (size, -size):  # (m)_+ >= 1_A m for every event A, here A = {y = yhat(w)} and m = y w'.x
         assert all((sp.Max(m, 0) - indicator * m).is_nonnegative for indicator in (0, 1))
-    for law, model, _ in random_binary(seed=44):
-        start, ascended = Binary(model.w), next_direction(law, model.w)
-        if any(ascended):
-            # r_2(w) ||w|| = w.w' <= ||w|| ||w'||, and r_2(w') ||w'|| >= E 1_A y w'.x = ||w'||^2
-            assert start.r_2_times_norm(law) == dot(start.w, ascended) == mean_margin(law, start)
-            assert dot(start.w, ascended) ** 2 <= l2_squared(start.w) * l2_squared(ascended)
-            assert Binary(ascended).r_2_times_norm(law) >= l2_squared(ascended)

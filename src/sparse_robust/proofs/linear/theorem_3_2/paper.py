@@ -21,33 +21,35 @@ from sparse_robust.proofs.formulas import (
     sides,
 )
 from sparse_robust.proofs.foundations.norms import SIGN_BRANCHES
-from sparse_robust.proofs.linear.notation import (
-    ACCURACY,
-    B_BAR,
+from sparse_robust.proofs.foundations.notation import (
     B_OF,
-    EQUAL_ACCURACY,
     INNER,
     L1,
     L2,
     LINF,
-    MU,
-    PRIOR,
-    QUOTIENT,
     R_2,
-    RIGHT,
-    W_BAR,
     W_OF,
     Y_HAT,
     B,
     C,
     E,
-    F,
     K,
-    T,
     W,
     X,
     Y,
     array,
+)
+from sparse_robust.proofs.linear.notation import (
+    ACCURACY,
+    B_BAR,
+    EQUAL_ACCURACY,
+    MU,
+    PRIOR,
+    QUOTIENT,
+    RIGHT,
+    W_BAR,
+    F,
+    T,
     at_mean,
     conditioned,
     linear,
@@ -118,7 +120,7 @@ R2_HALF = chain(
 
 def population(seed: int) -> Iterator[Case]:
     """Random and tight distributions, as cases."""
-    for example in (*tight_multiclass(), *random_multiclass(seed, 12)):
+    for example in (*tight_multiclass(), *random_multiclass(seed, 6)):
         yield multiclass_case(example)
 
 
@@ -339,7 +341,7 @@ def theorem_3_2_plus(bounds: tuple[sp.Basic, ...]) -> None:
 
 def fair_population(seed: int) -> Iterator[Case]:
     """The same distributions with equal priors and accuracies, without biases."""
-    for example in (*tight_multiclass(), *random_multiclass(seed, 12)):
+    for example in (*tight_multiclass(), *random_multiclass(seed, 6)):
         if (balanced := fair(example)) is not None:
             yield multiclass_case(balanced)
 
@@ -393,7 +395,7 @@ def r2_half(bounds: tuple[sp.Le, ...]) -> None:
 
 def two_class_population() -> Iterator[Case]:
     """Two classes, biases, every kind of point."""
-    for example in random_multiclass(65, 12, classes=2):
+    for example in random_multiclass(65, 6, classes=2):
         yield multiclass_case(example)
 
 
