@@ -2,13 +2,18 @@
 
 import ast
 import os
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.util.docutils import SphinxDirective
 from sphinx_proof.directive import DEFAULT_REALTYP_TO_COUNTERTYP, ElementDirective
 from sphinx_proof.nodes import NODE_TYPES, depart_enumerable_node, visit_enumerable_node
+
+from sparse_robust.book import status
 
 KINDS = ("erratum", "counterexample")
 """Statement kinds of the registry (`sparse_robust.proofs.statement.Kind`) that sphinx-proof does not know."""
@@ -72,6 +77,18 @@ def only_call(source: str) -> str:
     return ""
 
 
+class Status(SphinxDirective):
+    """The tables of :mod:`sparse_robust.book.status`, as they are when the site is built."""
+
+    def run(self) -> list[nodes.Node]:
+        """What the directive stands for."""
+        container = nodes.container()
+        lines = status.page(Path(self.env.srcdir)).splitlines()
+        self.state.nested_parse(StringList(lines, source="status"), 0, container)
+        self.env.note_reread()
+        return list(container.children)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register both, after sphinx-proof."""
     app.setup_extension("sphinx_proof")
@@ -82,6 +99,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
         DEFAULT_REALTYP_TO_COUNTERTYP[kind] = kind
         app.add_enumerable_node(node, kind, None, html=(visit_enumerable_node, depart_enumerable_node))
         app.add_directive_to_domain("prf", kind, ElementDirective)
+    app.add_directive("status", Status)
     app.connect("config-inited", address)
     app.connect("config-inited", number, priority=900)
     app.connect("html-page-context", light_front, priority=900)
