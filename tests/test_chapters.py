@@ -1,4 +1,4 @@
-"""Every chapter opens with a task, numbers and its question, and ends with three lines on what was learned."""
+"""Every chapter opens with a task, numbers and its question, and ends with three lessons."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""When each chapter was executed and how long that took: kept beside the book, as notebooks hold outputs only.
+"""When each chapter was executed and how long that took: kept beside the book, as notebooks do not say.
 
 Seconds are of the processor, not of the clock, so that they mean the same on a machine that has other things
 to do. The code that ran is remembered by its digest: a chapter whose code has changed since says so.
@@ -71,7 +71,9 @@ def read(root: Path) -> dict[str, Execution]:
         entries = json.loads(file.read_text(encoding="utf-8"))
         return {name: Execution(**entry) for name, entry in entries.items()}
     except (ValueError, TypeError, AttributeError) as broken:
-        raise ValueError(f"{file} is not what `make notebooks` wrote: {broken}; restore it from git") from broken
+        raise ValueError(
+            f"{file} is not what `make notebooks` wrote: {broken}; restore it from git"
+        ) from broken
 
 
 def remember(root: Path, executed: Mapping[str, Execution]) -> None:

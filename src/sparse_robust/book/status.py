@@ -1,8 +1,8 @@
-"""The page on the state of the book, made when the site is built: what ran when, on which rows, with which checks."""
+"""The page on the state of the book, made when the site is built: what ran when, on which rows and checks."""
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import nbformat
@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 
 from sparse_robust.experiments.load import has_profile, origin, stored
 from sparse_robust.proofs.registry import registry
-from sparse_robust.studies.catalogue import CATALOGUE
+from sparse_robust.studies.catalogue import CATALOGUE, find
 
 from . import executions
 from .cells import table
@@ -21,12 +21,19 @@ CHECKED = re.compile(r"^\{prf:ref\}`([\w-]+)`: ", re.MULTILINE)
 """A line of what :func:`~sparse_robust.book.cells.verify` returns."""
 
 
+THROUGH_ALL = {"CATALOGUE", "run_times", "verdict_strip"}
+"""Names that stand for the rows of every experiment."""
+
+
 def experiments_of(notebook: NotebookNode) -> list[str]:
-    """The experiments whose rows a chapter reads: those that its code names, or all if it goes through all."""
+    """The experiments whose rows a chapter reads: those that its code names, or all of them."""
     nodes = [node for tree in _trees(notebook) for node in ast.walk(tree)]
-    if any(isinstance(node, ast.Name) and node.id == "CATALOGUE" for node in nodes):
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    if names & THROUGH_ALL:
         return list(CATALOGUE)
     named = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    if "controls" in names:
+        named |= {f"{name}-controls" for name in named}
     return [name for name in CATALOGUE if name in named]
 
 
@@ -38,16 +45,12 @@ def _trees(notebook: NotebookNode) -> Iterator[ast.Module]:
 
 def checked_in(notebook: NotebookNode) -> list[str]:
     """The statements whose checks a chapter has run and passed, as its outputs say, in their order."""
-    texts = [
-        text if isinstance(text, str) else "".join(text)
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-        if (text := output.get("data", {}).get("text/markdown"))
-    ]
-    found = dict.fromkeys(label for text in texts for label in CHECKED.findall(text))
-    if any("check_all(" in cell.source for cell in notebook.cells if cell.cell_type == "code"):
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    if any("check_all(" in cell.source for cell in code):
         return list(registry())
-    return list(found)
+    outputs = [output for cell in code if "verify(" in cell.source for output in cell.outputs]
+    texts = ["".join(output.get("data", {}).get("text/markdown", "")) for output in outputs]
+    return list(dict.fromkeys(label for text in texts for label in CHECKED.findall(text)))
 
 
 def profile_of(notebook: NotebookNode) -> str:
@@ -78,10 +81,11 @@ def of_chapters(root: Path) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["chapter", "executed", "seconds", "experiments", "checks"])
 
 
-def of_rows(profile: str) -> pd.DataFrame:
-    """A line for each experiment: columns experiment, scale, seeds, images, commit, numbers (of stored rows)."""
+def of_rows(profile: str, names: Iterable[str] = CATALOGUE) -> pd.DataFrame:
+    """A line for each experiment: columns experiment, scale, seeds, images, commit, and numbers stored."""
     lines = []
-    for name, experiment in CATALOGUE.items():
+    for name in names:
+        experiment = find(name)
         rows = stored(experiment, profile) if has_profile(experiment, profile) else pd.DataFrame()
         whence = origin(rows) if len(rows) else {"scale": "not run", "seeds": "", "images": "", "commit": ""}
         lines.append((name, *(whence[key] for key in ("scale", "seeds", "images", "commit")), len(rows)))
@@ -95,17 +99,25 @@ def page(root: Path) -> str:
     shown = state.assign(
         chapter=[f"{{doc}}`/{name}`" for name in state.chapter],
         checks=[len(labels) for labels in state.checks],
-        experiments=[f"all {len(names)}" if len(names) == len(CATALOGUE) else names for names in state.experiments],
+        experiments=[
+            f"all {len(names)}" if len(names) == len(CATALOGUE) else names for names in state.experiments
+        ],
     )
-    caption = "Every notebook of the book: when it was last executed, how long that took, the experiments whose "
+    caption = (
+        "Every notebook of the book: when it was last executed, how long that took, the experiments whose "
+    )
     caption += "rows it reads, and how many statements its outputs say are checked."
     parts = [table(shown, caption, "tab-status-chapters", {"seconds": ".0f"}).data]
-    caption = "The rows of every experiment: how many numbers, of what scale, over how many seeds and test images, "
+    caption = (
+        "The rows of every experiment: how many numbers, of what scale, over how many seeds and test images, "
+    )
     caption += "and at which commit of this book's code they were measured."
     rows = of_rows(profile).rename(columns={"images": "test images"})
     parts.append(table(rows, caption, "tab-status-rows").data)
     for name, labels in zip(state.chapter, state.checks, strict=True):
         if labels and len(labels) < len(registry()):
             references = ", ".join(f"{{prf:ref}}`{label}`" for label in labels)
-            parts.append(f":::{{dropdown}} {len(labels)} checked in {name.removeprefix('book/')}\n{references}\n:::")
+            parts.append(
+                f":::{{dropdown}} {len(labels)} checked in {name.removeprefix('book/')}\n{references}\n:::"
+            )
     return "\n\n".join(parts)
