@@ -21,7 +21,8 @@ def landmarks(rows: pd.DataFrame) -> dict[str, float]:
     """
     metrics = {"accuracy": ("accuracy", ""), "rinf": ("r_inf", "FGS"), "r2": ("r_2", "DeepFool")}
     means = {name: summary(rows, *key)["mean"] for name, key in metrics.items()}
-    best = int(means["rinf"].loc[held_rounds(rows)].idxmax())
+    held = means["rinf"].loc[held_rounds(rows)]
+    best = int(held.index[held.argmax()])
     sparsity = summary(rows, *metrics["rinf"]).sparsity[best]
     found = {"round": float(best), "sparsity": float(100 * sparsity)}
     for when, round_ in (("dense", 0), ("best", best)):
