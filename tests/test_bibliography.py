@@ -1,4 +1,4 @@
-"""Addresses in the bibliography are of the forms that arXiv, DOI and publishers use, and none is used twice."""
+"""Addresses in the bibliography have the forms that arXiv, DOI and publishers use, and none is used twice."""
 
 import re
 from collections import Counter
