@@ -79,7 +79,7 @@ serve: $(SITE)  ## serve the site on localhost, building it first if there is no
 
 .PHONY: notebooks
 notebooks: $(STAMP)  ## for maintainers: execute the chapters in place from published results (CHAPTERS=... for some)
-	@for chapter in $(CHAPTERS); do echo "$$chapter"; $(BIN)/jupyter execute --inplace --NbClientApp.log_level=40 "$$chapter"; done
+	@$(BIN)/python -m sparse_robust notebooks $(CHAPTERS)
 	@$(NORMALISE) $(CHAPTERS)
 	@echo "Executed and normalised; look at: git diff book"
 

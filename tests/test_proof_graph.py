@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import networkx as nx
 import pytest
-from matplotlib.collections import PathCollection
+from bs4 import BeautifulSoup
 
 from sparse_robust.__main__ import main
-from sparse_robust.book import figures
+from sparse_robust.book import proof_graphs
 from sparse_robust.proofs import graph
 from sparse_robust.proofs.registry import registry
 from sparse_robust.proofs.statement import REGISTERED
@@ -88,33 +88,48 @@ def test_a_circle_or_a_dangling_use_is_named(uses: str, message: str):
         graph.levels([altered, REGISTRY["lem-hoelder"]])
 
 
-def dots(figure) -> int:
-    """The statements that are drawn, from the scatter plots of all statuses."""
-    return sum(len(c.get_offsets()) for c in figure.axes[0].collections if isinstance(c, PathCollection))
+def drawn(html: object) -> BeautifulSoup:
+    return BeautifulSoup(html.data, "html.parser")  # type: ignore[attr-defined]
+
+
+def places(picture: BeautifulSoup) -> list[str]:
+    return [str(mark["transform"]) for mark in picture.select("svg a > g")]
 
 
 @pytest.mark.parametrize("label", THEOREMS)
-def test_the_drawing_of_a_theorem_is_complete_and_legible(label: str):
-    figure = figures.proof_graph(label)
-    closure = graph.closure(label)
-    assert dots(figure) == len(closure)
-    texts = figure.axes[0].texts
-    named = {text.get_text(): text for text in texts if text.get_text()}
-    assert set(named) == {c.label for c in closure}
-    figure.canvas.draw()
-    boxes = sorted((t.get_window_extent() for t in named.values()), key=lambda box: box.y0)
-    assert all(a.y1 <= b.y0 for a, b in pairwise(boxes)), "labels overlap"
-    assert max(box.x1 for box in boxes) <= figure.bbox.x1, "a label leaves the figure"
+def test_the_drawing_of_a_theorem_is_complete_and_every_mark_is_a_link(label: str):
+    picture, closure = drawn(proof_graphs.proof_graph(label)), graph.closure(label)
+    assert {str(link["href"]).partition("#")[2] for link in picture.select("svg a")} == {
+        c.label for c in closure
+    }
+    assert len(picture.select("line")) == len(graph.edges(closure))
+    assert next(text.get_text() for text in picture.select("text")) == label, "the theorem is on top"
+    heights = sorted(float(str(text["y"])) for text in picture.select("text"))
+    assert all(a + 16 <= b for a, b in pairwise(heights)), "labels overlap"
+    assert len(set(places(picture))) == len(closure)
 
 
-def test_the_overview_shows_every_statement_once():
-    figure = figures.proof_overview()
-    assert dots(figure) == len(REGISTRY)
-    rows = [text.get_text() for text in figure.axes[0].texts if text.get_text()]
+def test_the_overview_shows_every_statement_once_on_a_spot_of_its_own():
+    picture = drawn(proof_graphs.proof_overview())
+    assert sorted(places(picture)) == sorted(set(places(picture)))
+    assert len(places(picture)) == len(REGISTRY)
+    rows = [text.get_text() for text in picture.select("text")]
     assert len(set(rows)) == len({c.proof.__module__ for c in REGISTRY.values()})
     assert "theorem 3.1: paper" in rows
-    places = [tuple(p) for c in figure.axes[0].collections for p in c.get_offsets()]
-    assert len(set(places)) == len(places), "two statements on one spot"
+
+
+def test_a_mark_leads_to_the_page_that_states_it_and_says_what_it_is():
+    picture = drawn(proof_graphs.proof_graph("thm-3-1"))
+    (link,) = picture.select('a[href="../linear/theorem-3-1.html#thm-3-1"]')
+    assert link["aria-label"] == link.find("title").get_text()
+    assert "(theorem; proved)" in link["aria-label"]
+    names = [str(link["aria-label"]) for link in drawn(proof_graphs.proof_overview()).select("svg a")]
+    assert not [name for name in names if re.search(r"[$\\{}]", name)]
+
+
+def test_each_status_has_a_shape_of_its_own():
+    assert proof_graphs.SHAPES.keys() == graph.LOOKS.keys()
+    assert len(set(proof_graphs.SHAPES.values())) == len(graph.LOOKS)
 
 
 def test_the_command_line_prints_the_graph_without_running_a_check(capsys, monkeypatch):

@@ -5,16 +5,23 @@ import base64
 import gzip
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any, ClassVar
 
+import nbformat
 from docutils import nodes
 from docutils.parsers.rst import directives
+from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.directives.patches import Figure
+from sphinx.util.docutils import SphinxDirective
 from sphinx_proof.directive import DEFAULT_REALTYP_TO_COUNTERTYP, ElementDirective
 from sphinx_proof.nodes import NODE_TYPES, depart_enumerable_node, visit_enumerable_node
+
+from sparse_robust.book import downloads, status
+from sparse_robust.book.reproduce import repository
 
 KINDS = ("erratum", "counterexample")
 """Statement kinds of the registry (`sparse_robust.proofs.statement.Kind`) that sphinx-proof does not know."""
@@ -138,6 +145,48 @@ def only_call(source: str) -> str:
     return ""
 
 
+def colab_button(_app: Sphinx, page: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
+    """Colab among the downloads of a chapter, where NOTEBOOKS_BRANCH of the repository holds them."""
+    url = downloads.colab(os.environ.get("REPOSITORY_URL", ""), os.environ.get("NOTEBOOKS_BRANCH", ""), page)
+    for group in context.get("header_buttons", []):
+        if url and group["label"] == "download-buttons" and context["page_source_suffix"] == ".ipynb":
+            about = {"text": "Colab", "tooltip": "Open in Colab", "icon": "fas fa-rocket"}
+            group["buttons"].append({"type": "link", "url": url, "label": "colab-button", **about})
+
+
+def write_downloads(app: Sphinx, failure: Exception | None) -> None:
+    """Put the installing cell in front of each notebook that the site offers for download.
+
+    It clones REPOSITORY_URL, or where that is not set, as at home, the checkout that the site is built from.
+    """
+    if failure is not None or app.builder.format != "html":
+        return
+    root = repository()
+    address_ = os.environ.get("REPOSITORY_URL") or root.as_uri()
+    commit = subprocess.run(
+        ["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+    )
+    for page in app.env.found_docs:
+        path = Path(app.env.doc2path(page))
+        if path.suffix == ".ipynb":
+            chapter = nbformat.read(path, as_version=4)
+            target = Path(app.outdir, "_sources", f"{page}.ipynb")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            nbformat.write(downloads.with_first_cell(chapter, address_, commit.stdout.strip()), target)
+
+
+class Status(SphinxDirective):
+    """The tables of :mod:`sparse_robust.book.status`, as they are when the site is built."""
+
+    def run(self) -> list[nodes.Node]:
+        """What the directive stands for."""
+        container = nodes.container()
+        lines = status.page(Path(self.env.srcdir)).splitlines()
+        self.state.nested_parse(StringList(lines, source="status"), 0, container)
+        self.env.note_reread()
+        return list(container.children)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register all of it, after sphinx-proof."""
     app.setup_extension("sphinx_proof")
@@ -149,9 +198,12 @@ def setup(app: Sphinx) -> dict[str, bool]:
         app.add_enumerable_node(node, kind, None, html=(visit_enumerable_node, depart_enumerable_node))
         app.add_directive_to_domain("prf", kind, ElementDirective)
     app.add_directive("drawing", Drawing)
+    app.add_directive("status", Status)
     app.connect("source-read", figures)
     app.connect("config-inited", address)
     app.connect("config-inited", number, priority=900)
     app.connect("html-page-context", light_front, priority=900)
+    app.connect("html-page-context", colab_button, priority=900)
     app.connect("doctree-read", shown_only)
+    app.connect("build-finished", write_downloads)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

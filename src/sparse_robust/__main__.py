@@ -123,6 +123,8 @@ def parser() -> argparse.ArgumentParser:
     bench.add_options(command("bench", "measure how fast the package computes, against peers"))
     carried = command("playground", "write the networks that the interactive page attacks, from checkpoints")
     carried.add_argument("--data", metavar="FOLDER", help=place)
+    books = command("notebooks", "execute chapters in place, and remember how long they took")
+    books.add_argument("paths", metavar="FILE", nargs="+", type=Path, help="as book/linear/figure-1.ipynb")
     command("pdf", "print the built site as one PDF beside it, with Chromium")
     look = command("data", "say which data are found where, and whether they are sound")
     look.add_argument("--data", metavar="FOLDER", help=place)
@@ -186,6 +188,14 @@ def run(options: argparse.Namespace) -> int:
             from sparse_robust.book.reproduce import reproduce
 
             return reproduce(options.profile, options.device)
+        case "notebooks":
+            # here, as a machine that only computes need not have Jupyter
+            from sparse_robust.book import executions
+
+            for path in options.paths:
+                run = executions.execute(path)
+                executions.remember(Path(), {path.with_suffix("").as_posix(): run})
+                print(f"{path}: {run.seconds:.0f} s")
         case "bench":
             print(bench.run(options).to_string(index=False))
         case "pdf":

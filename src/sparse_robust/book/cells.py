@@ -41,14 +41,18 @@ def show(obj: Callable[..., object] | type, folded: bool = False) -> Markdown:
     return Markdown(f":::{{dropdown}} The code of `{obj.__name__}`\n{quoted}\n:::" if folded else quoted)
 
 
+def badge(status: Status) -> str:
+    """A status as MyST: a badge that leads to what it means in the proof ledger."""
+    return f"{{bdg-ref-{BADGES[status]}-line}}`{status} <statuses>`"
+
+
 def state(label: str) -> Markdown:
     """The registered statement ``label`` as a numbered, referable environment of the book.
 
     Its status stands in the title as a badge, which leads to the proof ledger.
     """
     c = registry.get(label)
-    badge = f"{{bdg-ref-{BADGES[c.status]}-line}}`{c.status} <statuses>`"
-    return Markdown(f":::{{prf:{c.kind}}} {c.title} {badge}\n:label: {c.label}\n\n{c.text}\n:::")
+    return Markdown(f":::{{prf:{c.kind}}} {c.title} {badge(c.status)}\n:label: {c.label}\n\n{c.text}\n:::")
 
 
 def verify(*labels: str) -> Markdown:

@@ -15,9 +15,6 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sparse_robust.proofs import graph
-from sparse_robust.proofs.statement import Statement
-
 PALETTE: dict[str, str] = {
     "blue": "#0072B2",
     "vermillion": "#D55E00",
@@ -215,10 +212,6 @@ def _curves(curves: pd.DataFrame) -> tuple[Figure, list[Axes]]:
     return figure, list(axes[0])
 
 
-STATUS_MARKERS = dict(zip(graph.LOOKS, "oPsD^vX", strict=True))
-"""One shape for each status of a statement."""
-
-
 def masked_network(axis: Axes, masks: Sequence[np.ndarray]) -> None:
     """Draw a network under masks: kept weights as lines, masked ones dotted, units that are cut off hollow.
 
@@ -248,87 +241,3 @@ def masked_network(axis: Axes, masks: Sequence[np.ndarray]) -> None:
 
 def _heights(count: int) -> np.ndarray:
     return np.arange(count) - (count - 1) / 2
-
-
-def proof_graph(label: str) -> Figure:
-    """What one statement rests on: a row for each statement, a column for the depth, a line for each use.
-
-    The statement is on top; what a statement uses is below it and to its left.
-
-    Raises:
-        KeyError: if there is no such statement.
-    """
-    statements = graph.closure(label)
-    levels = graph.levels(statements)
-    places = {name: (depth, 0) for depth, level in enumerate(levels) for name in level}
-    places = {name: (depth, row) for row, (name, (depth, _)) in enumerate(places.items())}
-    figure, axis = plt.subplots(figsize=(7.0, 0.7 + 0.22 * len(places)))
-    _draw_graph(axis, statements, places)
-    right = len(levels) - 0.3
-    for name, (depth, row) in places.items():
-        axis.plot([depth, right], [row, row], color="#E3E5E8", linewidth=0.7, zorder=0)
-        weight = "bold" if name == label else "normal"
-        axis.text(right + 0.1, row, name, va="center", fontsize=8.5, fontweight=weight)
-    axis.set_xlim(-0.5, (right + 0.5) / 0.64)  # the longest labels need a third of the width
-    return _finished(figure, axis)
-
-
-def proof_overview() -> Figure:
-    """All statements: a row for each module of proofs in the order of the book, a column for the depth."""
-    statements = graph.closure()
-    depth = {name: level for level, names in enumerate(graph.levels(statements)) for name in names}
-    modules = list(dict.fromkeys(_module(c) for c in statements))
-    figure, axis = plt.subplots(figsize=(7.0, 0.8 + 0.3 * len(modules)))
-    places: dict[str, tuple[float, float]] = {}
-    for row, module in enumerate(reversed(modules)):
-        axis.text(-0.6, row, module, ha="right", va="center", fontsize=8.5)
-        axis.axhline(row, color="#E3E5E8", linewidth=0.7, zorder=0)
-        cells: dict[int, list[str]] = {}
-        for c in statements:
-            if _module(c) == module:
-                cells.setdefault(depth[c.label], []).append(c.label)
-        for level, names in cells.items():
-            step = min(0.2, 0.8 / len(names))
-            places |= {name: (level + step * i, row) for i, name in enumerate(names)}
-    _draw_graph(axis, statements, places)
-    return _finished(figure, axis)
-
-
-def _module(c: Statement) -> str:
-    """The module that holds the check of a statement, below its part of the book: "theorem 3.1: paper"."""
-    _, _, below = c.proof.__module__.partition(".proofs.")
-    _, *names = below.split(".")
-    return re.sub(r"(\d)_(\d)", r"\1.\2", ": ".join(names)).replace("_", " ")
-
-
-def _draw_graph(axis: Axes, statements: list[Statement], places: Mapping[str, tuple[float, float]]) -> None:
-    """Dots by status, and a curve from each statement to each one that it uses."""
-    for user, used in graph.edges(statements):
-        axis.annotate(
-            "",
-            places[used],
-            places[user],
-            arrowprops={
-                "arrowstyle": "-",
-                "color": PALETTE["grey"],
-                "alpha": 0.45,
-                "linewidth": 0.8,
-                "connectionstyle": "arc3,rad=-0.1",
-            },
-            zorder=1,
-        )
-    for status, marker in STATUS_MARKERS.items():
-        points = [places[c.label] for c in statements if c.status == status]
-        if points:
-            colour = graph.LOOKS[status][0]
-            x, y = zip(*points, strict=True)
-            axis.scatter(x, y, s=34, marker=marker, color=colour, label=status, zorder=2)
-
-
-def _finished(figure: Figure, axis: Axes) -> Figure:
-    """Without axes, with a legend below."""
-    axis.set_axis_off()
-    handles, names = axis.get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 4))
-    plt.close(figure)
-    return figure
