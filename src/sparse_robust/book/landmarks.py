@@ -22,7 +22,7 @@ def landmarks(rows: pd.DataFrame) -> dict[str, float]:
     metrics = {"accuracy": ("accuracy", ""), "rinf": ("r_inf", "FGS"), "r2": ("r_2", "DeepFool")}
     means = {name: summary(rows, *key)["mean"] for name, key in metrics.items()}
     held = means["rinf"].loc[held_rounds(rows)]
-    best = int(held.index[held.argmax()])
+    best = int(held.index.to_numpy()[held.to_numpy().argmax()])
     sparsity = summary(rows, *metrics["rinf"]).sparsity[best]
     found = {"round": float(best), "sparsity": float(100 * sparsity)}
     for when, round_ in (("dense", 0), ("best", best)):

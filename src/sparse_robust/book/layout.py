@@ -84,6 +84,7 @@ def narrow(drawing: Figure, mosaic: Mosaic | None = None) -> None:
     for legend in drawing.legends[:]:
         names = [text.get_text() for text in legend.get_texts()]
         legend.remove()
-        drawing.legend(legend.legend_handles, names, loc="outside lower center", ncols=2)
+        handles = [handle for handle in legend.legend_handles if handle is not None]
+        drawing.legend(handles, names, loc="outside lower center", ncols=2)
     words = 0.6 if len(rows[0]) < 4 else 0.2  # for titles and labels; small pictures have few
     drawing.set_size_inches(PHONE, sum(heights) + words * len(rows))

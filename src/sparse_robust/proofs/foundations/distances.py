@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 import sympy as sp
@@ -248,7 +249,7 @@ NEAREST = Least(LEAD(X) / NORM(NORMAL, Q), E, sp.And(RIVAL, sp.Ne(NORMAL, 0)))
 def winner_case(model: Multiclass, x: Vector, y: int, p: sp.Expr) -> Case:
     """The step to the nearest boundary in l_2 or l_inf, shorter steps of every kind, and a longer one."""
     gaps = [(v, dot(v, x) + beta) for v, beta in model.rivals(y) if any(v)]
-    dual = "1" if p == sp.oo else "2"
+    dual: Literal["1", "2"] = "1" if p == sp.oo else "2"
     v, gap = min(gaps, key=lambda pair: ratio(pair[1], pair[0], dual))
     step = array(-gap / l1(v) * sign(c) if p == sp.oo else -gap * c / l2_squared(v) for c in v)
     nearly = Fraction(999, 1000)

@@ -92,6 +92,6 @@ def matrix(*rows: tuple[object, ...]) -> sp.Expr:
     return operator("Matrix", look, lambda *v: array(v).reshape(shape))(*values)
 
 
-def corners(dimension: int, radius: object) -> list[np.ndarray]:
+def corners(dimension: int, radius: Any) -> list[np.ndarray]:
     """The corners of the cube of this radius, where linear functions have their extrema."""
     return [array(s * radius for s in signs) for signs in product((-1, 1), repeat=dimension)]

@@ -71,7 +71,7 @@ ACCURACY = sp.Symbol("t", real=True)
 
 def scored() -> list[Case]:
     """Several directions, with their signal and the share of positive scores."""
-    cases = []
+    cases: list[Case] = []
     for case in gaussian_cases():
         signal = case[W] @ case[M] / norm_2(case[W])
         share = expectation_above(sp.Integer(0))[1].subs({A: signal, SIGMA: case[SIGMA]})

@@ -90,7 +90,7 @@ COSINE = sp.sqrt(1 - (WEIGHT / D) ** 2)
 
 def boundary_cases() -> list[Case]:
     """Below, above and exactly on the boundary, with signals of either sign."""
-    cases = []
+    cases: list[Case] = []
     equal = ((("3/5", "4/5"), 1), (("3/10", "2/5"), "1/2"))  # on the boundary
     others = (((200, 1), 1), ((3, 1), 1), (("1/2", "1/3"), 1), ((3, "1/2"), 2), (("1/2", 1), "1/4"))
     for means, eps in (*equal, *others):

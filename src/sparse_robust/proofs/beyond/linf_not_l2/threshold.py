@@ -201,7 +201,8 @@ def weak_signal(soft: sp.Eq, best: tuple[sp.Le, ...]) -> None:
     A single weight on a largest coordinate attains the first bound, the sparsest $w$ of all; it is a half
     only where the radius is the largest mean.
     """
-    n, i, j = sp.Symbol("n", integer=True, positive=True), *sp.symbols("i j", integer=True)
+    n = sp.Symbol("n", integer=True, positive=True)
+    i, j = sp.symbols("i j", integer=True)
     size = sp.IndexedBase("a", nonnegative=True)  # the magnitudes |w_i|
     # (1) ||w||_1^2 = sum_i sum_j a_i a_j is ||w||_2^2 = sum_i a_i^2 and the terms of j != i, which are >= 0
     double = sp.Sum(size[i] * size[j], (j, 1, n), (i, 1, n))

@@ -222,7 +222,7 @@ GAP, PIXEL = DELTA, sp.Symbol(r"\hat w", real=True)
 def pixel_case(gap: tuple[int, ...]) -> Case:
     """The pixel among other weights."""
     best = max(range(len(gap)), key=lambda i: abs(gap[i]))
-    pixel = array(Fraction(sign(d)) if i == best else Fraction(0) for i, d in enumerate(gap))
+    pixel = array(Fraction(sign(Fraction(d))) if i == best else Fraction(0) for i, d in enumerate(gap))
     others = [fractions(*gap), -pixel, pixel / 2, *corners(len(gap), Fraction(1)), 0 * pixel]
     return {GAP: fractions(*gap), PIXEL: pixel, W: (pixel, *others)}
 

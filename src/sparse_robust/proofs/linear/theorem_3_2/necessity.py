@@ -38,11 +38,13 @@ def example_case(example: Example) -> Case:
     """The distribution, with its weights and points as the page lists them, class by class."""
     case = multiclass_case(example)
     points = sorted(example.law.atoms, key=lambda a: a.label)
+    r_inf = REGISTERED["thm-3-2"].claims["r_inf"]
+    assert isinstance(r_inf, sp.Rel)
     return {
         **case,
         WEIGHTS: np.array(example.model.rows, dtype=object).T,
         POINT: {i: array(a.x) for i, a in enumerate(points, 1)},
-        RIGHT_HALF: evaluate(REGISTERED["thm-3-2"].claims["r_inf"].args[1], case),
+        RIGHT_HALF: evaluate(r_inf.rhs, case),
     }
 
 
