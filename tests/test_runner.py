@@ -309,30 +309,32 @@ def test_interrupted_after_every_single_write(
     tiny: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each attempt completes one write and dies in the next: the result is that of one peaceful run."""
-    peaceful = numbers(go(Store(tmp_path / "a", tmp_path / "b"), 0))
-    store = Store(tmp_path / "results", tmp_path / "cache")
     fsync, writes = os.fsync, 0
 
-    def dying(handle: int) -> None:
+    def counting(handle: int) -> None:
         nonlocal writes
         writes += 1
-        if writes == 2:
-            raise KeyboardInterrupt
         fsync(handle)
 
-    attempts = 0
+    def dying(handle: int) -> None:
+        counting(handle)
+        if writes == 2:
+            raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", counting)
+        peaceful, all_writes = numbers(go(Store(tmp_path / "a", tmp_path / "b"), 0)), writes
+        store = Store(tmp_path / "results", tmp_path / "cache")
         patch.setattr(os, "fsync", dying)
-        while True:
-            attempts, writes = attempts + 1, 0
-            try:
+        for _ in range(all_writes - 1):
+            writes = 0
+            with pytest.raises(KeyboardInterrupt):
                 go(store, 0)
-                break
-            except KeyboardInterrupt:
-                assert numbers(store.rows("tiny", "smoke")).items() <= peaceful.items()
-                assert not list(tmp_path.rglob("*.draft"))
-    per_round = 1 + 1 + len(TINY.attacks)  # checkpoint, clean metrics, attacks
-    assert attempts == per_round * (TINY.rounds + 1)
+            assert numbers(store.rows("tiny", "smoke")).items() <= peaceful.items()
+            assert not list(tmp_path.rglob("*.draft"))
+        writes = 0
+        assert numbers(go(store, 0)) == peaceful, "the last write is the one that was left"
+    assert all_writes > (1 + 1 + len(TINY.attacks)) * (TINY.rounds + 1), "checkpoint, clean metrics, attacks"
     assert numbers(go(store, 0)) == peaceful
 
 

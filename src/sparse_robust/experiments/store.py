@@ -195,8 +195,10 @@ class Store:
         path = blocks_path(self.rows_path(experiment, profile))
         with locked(path):
             merged = {block.identity: block for block in read_blocks(path)}
-            for block in blocks:
-                merged.setdefault(block.identity, block)
+            new = [block for block in blocks if block.identity not in merged]
+            if not new:
+                return
+            merged |= {block.identity: block for block in new}
             order = sorted(merged.values(), key=lambda b: (*b.identity[:5], b.attack or ""))
             write_atomically(path, "".join(block.to_json() + "\n" for block in order).encode())
 
