@@ -89,7 +89,10 @@ def unlisted(statement: Statement) -> list[str]:
     if statement.kind in ("counterexample", "erratum") and statement.cases is not None:
         roots.append(statement.cases)  # other statements share cases that hold more than they speak of
     named = chain.from_iterable(reached(inspect.unwrap(root), set()) for root in roots)
+    own = {id(formula) for formula in (*statement.hypotheses.values(), *statement.claims.values())}
     for name, value in named:
+        if id(value) in own:
+            continue
         alternatives = {owners[id(value)]} if id(value) in owners else OWNERS.get(name, frozenset())
         if alternatives and not alternatives & listed:
             missing.append(f"{name}: {' or '.join(sorted(alternatives))}")

@@ -89,7 +89,7 @@ class SolverOutcome:
 
 
 @dataclass(frozen=True, eq=False)
-class Program:
+class MixedIntegerProgram:
     """The neighbourhood and the hidden layers of a network, as variables and rows of HiGHS.
 
     Attributes:
@@ -163,7 +163,7 @@ class _Builder:
         self.rows += len(low)
 
 
-def program(layers: Stages, around: Neighbourhood, known: Bounds, image: int = 0) -> Program:
+def program(layers: Stages, around: Neighbourhood, known: Bounds, image: int = 0) -> MixedIntegerProgram:
     """The program of one image, without the class that is to win.
 
     Args:
@@ -200,7 +200,7 @@ def program(layers: Stages, around: Neighbourhood, known: Bounds, image: int = 0
         switches.append(live[unstable])
         binary.append(d)
     row, column, entries = (np.concatenate(parts) for parts in zip(*build.blocks, strict=True))
-    return Program(
+    return MixedIntegerProgram(
         inputs=around.centre.shape[1],
         low=np.concatenate(build.low),
         high=np.concatenate(build.high),
@@ -215,7 +215,7 @@ def program(layers: Stages, around: Neighbourhood, known: Bounds, image: int = 0
 
 
 def solve(
-    problem: Program, own: int, rival: int, options: Solver, start: Array | None = None
+    problem: MixedIntegerProgram, own: int, rival: int, options: Solver, start: Array | None = None
 ) -> SolverOutcome:
     """Is there an input at which the rival's logit reaches that of the class?
 
@@ -284,7 +284,7 @@ def _stop_after(highs: _Highs, seconds: float) -> None:
         highs.startCallback(kind)
 
 
-def _model(problem: Program, cost: Array, offset: float) -> highspy.HighsLp:
+def _model(problem: MixedIntegerProgram, cost: Array, offset: float) -> highspy.HighsLp:
     """Minimise cost . variables + offset, which has to be at most TOLERANCE."""
     rows = sparse.vstack([problem.rows, sparse.csr_array(cost[None])], format="csr")
     kinds = np.full(len(cost), highspy.HighsVarType.kContinuous, dtype=object)

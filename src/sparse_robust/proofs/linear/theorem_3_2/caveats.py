@@ -68,7 +68,7 @@ def line_case() -> Iterator[Case]:
     title="With several classes the biases do not cancel",
     source='paper, section 3.1, "all our theoretical results in the sequel apply directly to linear cases"',
     status="checked exactly on an example",
-    uses=("prop-distance-classes",),
+    uses=("prop-distance-classes", "prop-cross-entropy-gradient"),
     claims={
         "weights": sp.Eq(WEIGHTS, written(-1, 0, 2)),
         "biases": sp.Eq(BIASES, written(3, 2, -3)),
