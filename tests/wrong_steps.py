@@ -67,7 +67,7 @@ def edits(relation: sp.Basic) -> Iterator[tuple[str, sp.Basic]]:
         premise, conclusion = relation.args
         for what, wrong in edits(conclusion):
             yield what, sp.Implies(premise, wrong)
-        parts = sp.And.make_args(premise)
+        parts = sorted(sp.And.make_args(premise), key=sp.srepr)
         for part in parts:
             others = [other for other in parts if other != part]
             yield f"without {part}", sp.Implies(sp.And(*others), conclusion)
