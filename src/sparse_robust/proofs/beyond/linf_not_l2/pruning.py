@@ -92,7 +92,14 @@ def boundary_cases() -> list[Case]:
     """Below, above and exactly on the boundary, with signals of either sign."""
     cases: list[Case] = []
     equal = ((("3/5", "4/5"), 1), (("3/10", "2/5"), "1/2"))  # on the boundary
-    others = (((200, 1), 1), ((3, 1), 1), (("1/2", "1/3"), 1), ((3, "1/2"), 2), (("1/2", 1), "1/4"))
+    others = (
+        ((200, 1), 1),
+        ((3, 1), 1),
+        ((4, 2), "5/4"),
+        (("1/2", "1/3"), 1),
+        ((3, "1/2"), 2),
+        (("1/2", 1), "1/4"),
+    )
     for means, eps in (*equal, *others):
         case = phase_case(means, eps)
         cases.append({**case, M: exact(*means), NU: case[N] / case[D] ** 2})
