@@ -59,7 +59,7 @@ def launched() -> Iterator[Browser]:
 THIN_OUT = """() => {
   const each = (what, act) => document.querySelectorAll(what).forEach(act);
   each('mjx-container', formula => formula.replaceWith('x'));
-  each('.cell_output svg, figure svg', picture => picture.replaceChildren());
+  each('.cell_output svg:not(button *), figure svg', picture => picture.replaceChildren());
   each('.bd-sidebar-primary, .bd-sidebar-secondary', menu => menu.replaceChildren());
   each('tbody', table => [...table.rows].slice(3).forEach(row => row.remove()));
   each('pre', code => {

@@ -89,6 +89,7 @@ def _outside(url: str, address: str) -> bool:
 every = pytest.mark.parametrize("name", PAGES)
 
 
+KEYBOARD = "scrollable-region-focusable"
 WORDS = """() => {
   const shown = document.querySelector('article').cloneNode(true);
   shown.querySelectorAll('pre, code, mjx-container, script, style, .math').forEach(e => e.remove());
@@ -108,6 +109,9 @@ def test_a_page_on_a_desk_and_in_a_hand_in_light_and_in_the_dark(visit, name: st
     assert (
         re.findall(r".{0,30}(?:\\\(|\\\)|\$[^$\n]{1,40}\$|\\[a-zA-Z]{2,}).{0,20}", page.evaluate(WORDS)) == []
     )
+    assert (
+        grave(page, runOnly=[KEYBOARD]) == []
+    )  # before sizes change, as the theme takes a moment after that
     page.set_viewport_size(SIZES["phone"])
     assert page.evaluate(WIDTH) <= SIZES["phone"]["width"]
     assert page.evaluate(ILLEGIBLE) == []
@@ -119,7 +123,7 @@ def test_a_page_on_a_desk_and_in_a_hand_in_light_and_in_the_dark(visit, name: st
     page.set_viewport_size(SIZES["desk"])
     page.emulate_media(color_scheme="light")
     page.wait_for_function("() => document.documentElement.dataset.theme === 'light'")
-    assert grave(page) == []
+    assert grave(page, rules={KEYBOARD: {"enabled": False}}) == []
 
 
 def test_a_whole_page_of_formulas_and_its_menu_shut_nobody_out(visit) -> None:
