@@ -24,6 +24,7 @@ OPERATED = [0.0, 0.5, 0.95, 0.985]
 KEYS = {("accuracy", ""), *METRICS.values(), *((f"sparsity_{k}", "") for k in (1, 2, 3))}
 (SPEC,) = find("surgery").specs["laptop"]
 TELLS = dict.fromkeys(("experiment", "commit", "torch", "device", "data", "data_description"), "x")
+TELLS |= dict.fromkeys(("training_commit", "training_dirty", "training_torch", "training_device"))
 
 
 def rows(sparsities: list[float], value: Callable[[float, int], float]) -> pd.DataFrame:
