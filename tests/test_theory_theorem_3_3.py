@@ -19,6 +19,7 @@ from sparse_robust.proofs.deep.random_masks import norms as theorem_3_3_norms
 from sparse_robust.proofs.deep.random_masks import overpruning, russo
 from sparse_robust.proofs.deep.random_masks import paper as theorem_3_3
 from sparse_robust.proofs.deep.random_masks import percolation as theorem_3_3_percolation
+from sparse_robust.proofs.deep.random_masks import recursion as theorem_3_3_recursion
 from sparse_robust.proofs.deep.random_masks import sparse_limit as theorem_sparse_limit
 from sparse_robust.proofs.deep.random_masks.cases import AllMasks
 from sparse_robust.theory import mask_bounds
@@ -50,6 +51,7 @@ OURS = labels_of(
     theorem_3_3_moments,
     theorem_3_3_norms,
     theorem_3_3_percolation,
+    theorem_3_3_recursion,
     theorem_sparse_limit,
 )
 HALF = Fraction(1, 2)
@@ -280,14 +282,14 @@ MUTATIONS = [
     ),
     (
         "prop-recursion-below-percolation",
-        theorem_3_3_percolation,
+        theorem_3_3_recursion,
         "recursion",
         lambda alpha, below, n: (alpha + below) ** n,
     ),
-    ("prop-recursion-below-percolation", theorem_3_3_percolation, "eta", lambda w, a: eta_star(w, a) * 2),
-    ("prop-eta-monotone", theorem_3_3_percolation, "recursion", lambda a, b, n: (1 - a + a * b) ** n),
-    ("prop-eta-monotone", theorem_3_3_percolation, "mean_of_event", lambda a, m, k: a * k + (1 - a) * m),
-    ("prop-eta-lenet", theorem_3_3_percolation, "LENET", (784, 300, 101)),
+    ("prop-recursion-below-percolation", theorem_3_3_recursion, "eta", lambda w, a: eta_star(w, a) * 2),
+    ("prop-eta-monotone", theorem_3_3_recursion, "recursion", lambda a, b, n: (1 - a + a * b) ** n),
+    ("prop-eta-monotone", theorem_3_3_recursion, "mean_of_event", lambda a, m, k: a * k + (1 - a) * m),
+    ("prop-eta-lenet", theorem_3_3_recursion, "LENET", (784, 300, 101)),
     ("thm-a-recursion", theorem_3_3, "xi", lambda w, a: [1 - (1 - value) / 9 for value in xi(w, a)]),
     ("thm-a-plus", theorem_3_3, "eta_star", eta),
     ("thm-3-3", theorem_3_3, "eta", lambda w, a: eta(w, [1 - v for v in a])),

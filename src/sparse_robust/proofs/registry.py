@@ -31,6 +31,7 @@ MODULES = (
     "deep.lipschitz.layers",
     "deep.random_masks.inequalities",
     "deep.random_masks.percolation",
+    "deep.random_masks.recursion",
     "deep.random_masks.paper",
     "deep.random_masks.gaps",
     "deep.random_masks.moments",
