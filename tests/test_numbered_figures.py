@@ -17,7 +17,14 @@ import pytest
 from notebooks import BOOK, Notebook, calls, notebooks, source
 from sparse_robust.book.figures import ATTACKS, INK, activation_curves, sparsity_curves, style
 from sparse_robust.book.layout import KIND, PHONE, captioned, narrow
-from sparse_robust.book.pictures import filters, region_maps, weights_by_layer
+from sparse_robust.book.pictures import (
+    Fall,
+    falling_margins,
+    filters,
+    region_maps,
+    silent_units,
+    weights_by_layer,
+)
 from sparse_robust.book.small_net import small_net
 
 NOTEBOOKS = notebooks()
@@ -253,6 +260,19 @@ def test_without_weights_one_region_is_left():
     assert [axis.get_title() for axis in maps.axes] == ["32 weights", "0 weights"]
     assert maps.axes[1].get_xlabel() == "1 region"
     assert int(maps.axes[0].get_xlabel().split()[0]) > 1
+
+
+def test_silent_units_are_counted_and_white():
+    drawn = silent_units(np.zeros((28, 28)), {"a net": np.array([0.0, 3.0, 0.0, 1.5])}, columns=2)
+    assert drawn.axes[1].get_title() == "a net: 2 of 4 silent"
+    np.testing.assert_array_equal(drawn.axes[1].images[0].get_array(), [[0, 1], [0, 0.625]])
+
+
+def test_slopes_end_at_the_radii_that_they_yield():
+    fall = Fall(np.array([0.0, 1.0, 2.0]), np.array([3.0, 1.0, -1.0]), certified=0.5, clever=1.25)
+    lines = {line.get_label(): line.get_xydata() for line in falling_margins({"net": fall}).axes[0].lines}
+    np.testing.assert_array_equal(lines["certificate"], [[0, 3], [0.5, 0]])
+    np.testing.assert_array_equal(lines["CLEVER"], [[0, 3], [1.25, 0]])
 
 
 def test_the_site_reads_the_kind_that_the_book_writes():

@@ -1,5 +1,6 @@
 """What a chapter calls: quote code, state and verify statements, load rows, show tables and figures."""
 
+import ast
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
@@ -32,13 +33,34 @@ BADGES: dict[Status, str] = {
 def show(obj: Callable[..., object] | type, folded: bool = False) -> Markdown:
     """The source of ``obj`` as Markdown, so that a chapter quotes the very code that runs.
 
+    Of what it says about itself the first paragraph is shown; unfolding shows everything.
+
     Args:
         obj: a function, a method or a class.
-        folded: behind a line with its name, for what is long.
+        folded: whole, behind a line with its name, for what is long.
     """
     source = textwrap.dedent(inspect.getsource(obj)).rstrip()
+    source = source if folded else in_short(source)
     quoted = f"```python\n{source}\n```"
     return Markdown(f":::{{dropdown}} The code of `{obj.__name__}`\n{quoted}\n:::" if folded else quoted)
+
+
+def in_short(source: str) -> str:
+    """Python source with the first paragraph of each docstring alone."""
+    lines = source.split("\n")
+    documented = [
+        node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    ]
+    for node in sorted(documented, key=lambda node: node.lineno, reverse=True):
+        first = node.body[0]
+        if not ast.get_docstring(node) or not isinstance(first, ast.Expr):
+            continue
+        start, end = first.lineno - 1, first.end_lineno
+        whole = lines[start:end]
+        if "" in whole:
+            paragraph = whole[: whole.index("")]
+            lines[start:end] = [*paragraph[:-1], paragraph[-1] + '"""']
+    return "\n".join(lines)
 
 
 def badge(status: Status) -> str:
