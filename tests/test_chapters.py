@@ -1,4 +1,4 @@
-"""Every chapter opens with a task, numbers and its question, and ends with three lessons; what it quotes is what runs."""
+"""Chapters open with a task, numbers and a question, end with three lessons, and quote what runs."""
 
 import ast
 import inspect

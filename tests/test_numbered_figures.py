@@ -16,7 +16,7 @@ import pytest
 
 from notebooks import BOOK, Notebook, calls, notebooks, source
 from sparse_robust.book.figures import ATTACKS, INK, activation_curves, sparsity_curves, style
-from sparse_robust.book.layout import KIND, PHONE, captioned, narrow
+from sparse_robust.book.layout import FRAME, KIND, PHONE, captioned, narrow
 from sparse_robust.book.pictures import (
     Fall,
     falling_margins,
@@ -28,7 +28,6 @@ from sparse_robust.book.pictures import (
 from sparse_robust.book.small_net import small_net
 
 NOTEBOOKS = notebooks()
-DRAWN_BY_ITSELF = {"proof_graph", "proof_overview"}
 LEAST = 10.0
 """CSS pixels: the height of the smallest label."""
 WIDTHS = {"desk": 680, "phone": 356}
@@ -59,7 +58,13 @@ FIGURES = [
     for cell, data in outputs(notebook)
     if KIND in data
 ]
+FRAMES = [(notebook, data[FRAME]) for notebook in NOTEBOOKS for _, data in outputs(notebook) if FRAME in data]
 each = pytest.mark.parametrize("shown", FIGURES, ids=lambda shown: shown.label)
+
+
+def draws(data: dict[str, Any]) -> bool:
+    markup = "".join(itertools.chain(data.get("text/html", ()), data.get("text/markdown", ())))
+    return "image/svg+xml" in data or "<svg" in markup or 'class="widget"' in markup
 
 
 def test_no_picture_of_a_chapter_goes_without_number_and_caption():
@@ -67,14 +72,13 @@ def test_no_picture_of_a_chapter_goes_without_number_and_caption():
         f"{notebook.name}: {source(cell)[:60]}"
         for notebook in NOTEBOOKS
         for cell, data in outputs(notebook)
-        if "image/svg+xml" in data and KIND not in data
-        if not any([*calls(cell, function)] for function in DRAWN_BY_ITSELF)
+        if draws(data) and not {KIND, FRAME} & set(data)
     ]
     assert bare == []
 
 
 def test_labels_are_one_figure_s_each():
-    labels = [shown.label for shown in FIGURES]
+    labels = [shown.label for shown in FIGURES] + [parts["label"] for _, parts in FRAMES]
     assert len(set(labels)) == len(labels)
     assert all(re.fullmatch(r"fig-[a-z0-9-]+", label) for label in labels)
 
@@ -85,6 +89,13 @@ def test_a_figure_has_caption_words_and_mention(shown: Shown):
     assert shown.cell["metadata"]["mystnb"]["image"]["alt"].strip()
     prose = "\n".join(source(cell) for cell in shown.notebook.cells("markdown"))
     assert f"{{numref}}`{shown.label}`" in prose, "prose refers to the figure by its number"
+
+
+@pytest.mark.parametrize(("notebook", "parts"), FRAMES, ids=lambda part: getattr(part, "name", ""))
+def test_a_framed_figure_has_caption_and_mention(notebook: Notebook, parts: dict[str, str]):
+    assert re.match(r"[A-Z\d$].*\.", parts["caption"], re.DOTALL), "a caption is a sentence"
+    prose = "\n".join(source(cell) for cell in notebook.cells("markdown"))
+    assert f"{{numref}}`{parts['label']}`" in prose, "prose refers to the figure by its number"
 
 
 def names(node: ast.AST) -> set[str]:
@@ -275,5 +286,7 @@ def test_slopes_end_at_the_radii_that_they_yield():
     np.testing.assert_array_equal(lines["CLEVER"], [[0, 3], [1.25, 0]])
 
 
-def test_the_site_reads_the_kind_that_the_book_writes():
-    assert f'FIGURE = "{KIND}"' in (BOOK / "_ext" / "house.py").read_text(encoding="utf-8")
+def test_the_site_reads_the_kinds_that_the_book_writes():
+    house = (BOOK / "_ext" / "house.py").read_text(encoding="utf-8")
+    assert f'FIGURE = "{KIND}"' in house
+    assert f'FRAME = "{FRAME}"' in house

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
-from IPython.display import Markdown
+from IPython.display import HTML, Markdown
 from matplotlib.figure import Figure
 
 from sparse_robust.experiments import load_rows as load
@@ -16,7 +16,7 @@ from sparse_robust.proofs.ledger import reference
 from sparse_robust.proofs.statement import Status
 from sparse_robust.studies.catalogue import find
 
-from .layout import Captioned, Mosaic, captioned
+from .layout import Captioned, Framed, Mosaic, captioned
 
 BADGES: dict[Status, str] = {
     "proved": "success",
@@ -138,9 +138,20 @@ def figure(
             stands below the caption.
         phone: how its panels are arranged on a phone, by their numbers; None for one below the other.
     """
+    return captioned(drawing, _with_sources(caption, rows), label, phone)
+
+
+def framed(
+    markup: HTML, caption: str, label: str, rows: pd.DataFrame | Sequence[pd.DataFrame] = ()
+) -> Framed:
+    """Markup as a numbered figure of the book, as an interactive one; arguments as for :func:`figure`."""
+    return Framed(label, _with_sources(caption, rows), str(markup.data))
+
+
+def _with_sources(caption: str, rows: pd.DataFrame | Sequence[pd.DataFrame]) -> str:
     tables = [rows] if isinstance(rows, pd.DataFrame) else rows
     sources = [f"[{provenance(table)}.]{{.provenance}}" for table in tables if len(table)]
-    return captioned(drawing, " ".join([caption.strip(), *sources]), label, phone)
+    return " ".join([caption.strip(), *sources])
 
 
 def _cell(value: object, form: str) -> str:
