@@ -211,7 +211,7 @@ def test_what_needs_another_profile_or_data_is_left_out_and_said(tmp_path: Path,
     monkeypatch.setattr("sparse_robust.studies.ledger.as_text", lambda profile: "")
     assert main(["reproduce", "--profile", "laptop"]) == 0
     printed = capsys.readouterr().out
-    assert "Figure 2 (e-f): the VGG-like net on CIFAR-10: left out, needs PROFILE=paper" in printed
+    assert "Figure 2 (e-f): the VGG-like net on CIFAR-10: left out, takes hours of a processor" in printed
     assert "left out, needs its data. no data for lenet-5" in printed
     assert "lenet-5" in ran
     assert not {"vgg", "resnet-32"} & set(ran)

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -199,8 +199,6 @@ def compute(
         seconds: of a processor that it takes, if that is known.
         record: the repository that is to remember how long it took, if nothing was there before; or None.
     """
-    if profile not in experiment.specs:
-        return "needs PROFILE=paper"
     about = f"about {minutes(seconds)} of a processor" if seconds is not None else "nobody has timed it yet"
     print(f"{experiment.title} ({experiment.name}): {about}", flush=True)
     fresh = not Store.default().rows(experiment.name, profile)
@@ -216,6 +214,17 @@ def compute(
     if fresh and record is not None:
         durations.record(record, profile, experiment.name, took)
     return None
+
+
+def on_request(times: Mapping[str, float]) -> dict[str, str]:
+    """The experiments of laptop scale that take longer than :data:`PATIENCE`, and how long.
+
+    Args:
+        times: seconds of a processor by name, as far as they are known; networks for images in colour that
+            nobody has timed take hours.
+    """
+    colour = {name: "hours" for name, of in CATALOGUE.items() if of.specs["laptop"][0].network.colour}
+    return colour | {name: minutes(seconds) for name, seconds in times.items() if seconds > PATIENCE}
 
 
 def minutes(seconds: float) -> str:
@@ -249,11 +258,7 @@ def reproduce(
     staged = stage(root)
     times = durations.read(root).get(profile, {})
     open_ = {name for name in CATALOGUE if profile != "published"}
-    too_long = {
-        name
-        for name, seconds in times.items()
-        if profile == "laptop" and seconds > PATIENCE and not everything
-    }
+    too_long = on_request(times) if profile == "laptop" and not everything else {}
     failed: dict[Path, str] = {}
 
     def execute_those(ready: list[Path]) -> None:
@@ -261,7 +266,7 @@ def reproduce(
 
         def one(chapter: Path) -> tuple[str | None, float]:
             start = time.perf_counter()
-            with_rows = "published" if named(root / chapter) & too_long else profile
+            with_rows = "published" if named(root / chapter) & set(too_long) else profile
             reason = execute(root / chapter, staged / chapter, profile=with_rows, device=device)
             return reason, time.perf_counter() - start
 
@@ -278,7 +283,7 @@ def reproduce(
     for experiment in CATALOGUE.values() if profile != "published" else ():
         reason: str | None
         if experiment.name in too_long:
-            reason = f"takes {minutes(times[experiment.name])} of a processor: make reproduce ALL=1"
+            reason = f"takes {too_long[experiment.name]} of a processor: make reproduce ALL=1"
         else:
             seconds = times.get(experiment.name)
             reason = compute(experiment, profile, device, seconds, record=root if record else None)
