@@ -5,7 +5,6 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from math import inf
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,11 @@ from hypothesis import strategies as st
 from sparse_robust.attacks import carlini_wagner, deepfool, fast_gradient_sign
 from sparse_robust.proofs import registry as claims
 from sparse_robust.proofs.deep.guarantees import errata as proposition_3_1_errata
+from sparse_robust.proofs.deep.guarantees import metrics as proposition_3_1_metrics
 from sparse_robust.proofs.deep.guarantees import paper as proposition_3_1
 from sparse_robust.proofs.deep.guarantees import radius as proposition_3_1_radius
+from sparse_robust.proofs.deep.guarantees import search as proposition_3_1_search
+from sparse_robust.proofs.foundations.notation import NORM
 from sparse_robust.theory import (
     Ball,
     ReluNet,
@@ -38,7 +40,13 @@ from sparse_robust.theory import (
 )
 from wrong_steps import labels_of, refuses_edits
 
-LABELS = labels_of(proposition_3_1, proposition_3_1_errata, proposition_3_1_radius)
+LABELS = labels_of(
+    proposition_3_1,
+    proposition_3_1_errata,
+    proposition_3_1_radius,
+    proposition_3_1_search,
+    proposition_3_1_metrics,
+)
 FOUR, FINE = Fraction(4), Fraction(1, 64)
 
 slowly = settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.too_slow])
@@ -65,7 +73,7 @@ def centre_worst(net: ReluNet, x: Any, radius: Fraction) -> Any:
     return radius * slope_at_the_centre(net, Ball(x, radius), q=1)
 
 
-WRONG: list[tuple[ModuleType, str, Callable[..., Any], str]] = [
+WRONG: list[tuple[object, str, Callable[..., Any], str]] = [
     (proposition_3_1, "remaining", lambda m, c, d: m - 2 * c * d, "prop-3-1"),
     (proposition_3_1, "remaining", lambda m, c, d: m - d / c if c else m, "prop-3-1"),
     (proposition_3_1, "remaining", lambda m, c, d: m - 2 * c * d, "cor-3-1-closed"),
@@ -75,7 +83,7 @@ WRONG: list[tuple[ModuleType, str, Callable[..., Any], str]] = [
     (proposition_3_1, "lipschitz_power", slope_at_the_centre, "def-gamma"),
     (proposition_3_1, "distance", lambda net, x, **_: Fraction(0), "prop-gamma-affine"),
     (proposition_3_1, "distance", lambda net, x, **_: Fraction(0), "prop-gamma-distance"),
-    (proposition_3_1, "linf", lambda v: sum(map(abs, v)) / 2, "prop-small-p"),
+    (NORM, "value", lambda v, p: max(map(abs, v)), "prop-small-p"),
     (proposition_3_1_errata, "linf", lambda v: sum(map(abs, v)), "cex-lipschitz-norm"),
     (proposition_3_1_errata, "certificate", lambda m, c, r: m[0] * c[0], "err-prop-3-1-exponents"),
     (proposition_3_1_errata, "local_gamma", lambda net, x, r: Fraction(1, 2), "err-prop-3-1-ties"),
@@ -83,14 +91,14 @@ WRONG: list[tuple[ModuleType, str, Callable[..., Any], str]] = [
     (proposition_3_1_errata, "no_fixed_point", lambda: exact_net([[[1]]], [-1], (), 4), "cex-deepfool-upper"),
     (proposition_3_1_radius, "no_fixed_point", lambda: exact_net([[[1]]], [-1], (), 4), "cex-no-fixed-point"),
     (proposition_3_1_radius, "fallback", lambda m, c: m * c, "prop-best-radius"),
-    (proposition_3_1_radius, "fallback", lambda m, c: c / m, "prop-bisection"),
-    (proposition_3_1_radius, "best_certificate", from_above, "prop-bisection"),
+    (proposition_3_1_search, "fallback", lambda m, c: c / m, "prop-bisection"),
+    (proposition_3_1_search, "best_certificate", from_above, "prop-bisection"),
     (proposition_3_1_radius, "worst", centre_worst, "prop-best-radius"),
     (proposition_3_1_radius, "lipschitz_power", slope_at_the_centre, "lem-lipschitz-radius"),
-    (proposition_3_1_radius, "network_certificate", lambda *_, **__: FOUR, "prop-gamma-metrics"),
-    (proposition_3_1_radius, "network_certificate", lambda *_, **__: FOUR, "prop-gamma-rivals"),
-    (proposition_3_1_radius, "best_attack", lambda net, x, r: None, "prop-gamma-metrics"),
-    (proposition_3_1_radius, "distance", lambda net, x: Fraction(1, 2), "prop-gamma-metrics"),
+    (proposition_3_1_metrics, "network_certificate", lambda *_, **__: FOUR, "prop-gamma-metrics"),
+    (proposition_3_1_search, "network_certificate", lambda *_, **__: FOUR, "prop-gamma-rivals"),
+    (proposition_3_1_metrics, "best_attack", lambda net, x, r: None, "prop-gamma-metrics"),
+    (proposition_3_1_metrics, "distance", lambda net, x: Fraction(1, 2), "prop-gamma-metrics"),
     (proposition_3_1_radius, "local_gamma", lambda net, x, r: r + 1, "cor-best-radius"),
 ]
 
@@ -101,7 +109,7 @@ WRONG: list[tuple[ModuleType, str, Callable[..., Any], str]] = [
     ids=[f"{label}-{name}-{i}" for i, (_, name, _, label) in enumerate(WRONG)],
 )
 def test_a_wrong_ingredient_turns_the_claim_red(
-    monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, variant: object, label: str
+    monkeypatch: pytest.MonkeyPatch, module: object, name: str, variant: object, label: str
 ):
     monkeypatch.setattr(module, name, variant)
     forget()
@@ -116,6 +124,7 @@ def forget() -> None:
     """Cases are computed once, from the ingredients of the moment."""
     proposition_3_1.attacked_cases.cache_clear()
     proposition_3_1.affine_cases.cache_clear()
+    proposition_3_1_metrics.points.cache_clear()
 
 
 PRINTED = [label for label in LABELS if claims.get(label).claims]

@@ -24,6 +24,8 @@ MODULES = (
     "deep.guarantees.paper",
     "deep.guarantees.errata",
     "deep.guarantees.radius",
+    "deep.guarantees.search",
+    "deep.guarantees.metrics",
     "deep.lipschitz.segments",
     "deep.lipschitz.paper",
     "deep.lipschitz.errata",

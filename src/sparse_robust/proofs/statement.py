@@ -43,7 +43,7 @@ from typing import Literal, get_args
 
 import sympy as sp
 
-from .formulas import OUTCOMES, Case, Claim, Iff, evaluate, holds, latex
+from .formulas import OUTCOMES, Case, Claim, Every, Iff, evaluate, holds, latex
 
 Status = Literal[
     "proved",  # derived symbolically, in the generality of the statement, from what it uses
@@ -130,10 +130,8 @@ class Statement:
         assert tried, "no case meets the hypotheses"
         for name, number, relation in self._relations():
             assert relation.args[0] != relation.args[1], f"{name}: both sides of {relation} are the same"
-            strict = isinstance(relation, sp.Le | sp.Ge | sp.Lt | sp.Gt)
-            assert not strict or name in self.loose or (name, number) in tight, (
-                f"{relation} is never attained"
-            )
+            settled = name in self.loose or (name, number) in tight
+            assert settled or not _inequality(relation), f"{relation} is never attained"
             both = {(name, number, truth) for truth in (True, False)} <= sides
             assert both or not isinstance(relation, Iff), f"the sides of {relation} never change"
         for name in self.hypotheses:
@@ -148,9 +146,24 @@ class Statement:
         return [(name, number, relation) for name, c in chains for number, relation in enumerate(c)]
 
 
+def _inequality(relation: sp.Basic) -> bool:
+    """Whether the relation, or what it says inside "for every" or behind "implies", bounds one by another."""
+    if isinstance(relation, Every | sp.Implies):
+        inside = relation.body if isinstance(relation, Every) else relation.args[1]
+        return _inequality(inside) and 0 not in inside.args
+    return isinstance(relation, sp.Le | sp.Ge | sp.Lt | sp.Gt)
+
+
 def _attained(relation: sp.Basic, case: Case) -> bool:
-    if not isinstance(relation, sp.Le | sp.Ge | sp.Lt | sp.Gt):
+    if not _inequality(relation):
         return False
+    if isinstance(relation, Every):
+        body, index, condition = relation.args
+        inner = ({**case, index: value} for value in case[index])
+        return any(_attained(body, each) for each in inner if evaluate(condition, each))
+    if isinstance(relation, sp.Implies):
+        premise, conclusion = relation.args
+        return bool(evaluate(premise, case)) and _attained(conclusion, case)
     small, large = sorted(abs(evaluate(side, case)) for side in relation.args)
     return bool(small > 0) and bool(small >= TIGHT * large)
 

@@ -208,9 +208,10 @@ def cubic_needs_signs(**claims: object) -> None:
 
 
 FACTOR_TWO = (
-    (3, 1), (3, "1/2"), (1, 1), ("1/2", 1), ("6/5", "6/5"), (3, 2), (100, "17/10"), (3, 3), ("1/3", "5/2")
+    (3, 1), (3, "1/2"), (1, 1), ("1/2", 1), ("6/5", "6/5"), (3, 2), (100, "17/10"), (3, 3), ("1/3", "5/2"),
+    (3, "1/200"), (400, 2),
 )  # fmt: skip
-"""At, below and above the radius 1 and its double; equal weights, a huge one, signals of either sign."""
+"""At, below and above the radius 1 and its double; equal weights, huge ones, a tiny one, either sign of z."""
 
 
 @statement(

@@ -13,10 +13,11 @@ from math import inf
 import sympy as sp
 
 from sparse_robust.proofs.formulas import Case, Every, Least, chain, holds, operator
+from sparse_robust.proofs.foundations.notation import INNER, LINF, NORM, P, W, array
 from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.certificates import certificate
 from sparse_robust.theory.distance import distance
-from sparse_robust.theory.laws import Vector, dot, l1, random_vector
+from sparse_robust.theory.laws import Vector
 from sparse_robust.theory.lipschitz import lipschitz_power
 from sparse_robust.theory.networks import Array, ReluNet, exact_net, fractions
 from sparse_robust.theory.regions import Ball
@@ -59,6 +60,8 @@ def remaining(margin: sp.Expr, constant: sp.Expr, length: sp.Expr) -> sp.Expr:
     return margin - constant * length
 
 
+DELTA = sp.Symbol("Delta", real=True)
+SMALL = operator("Small", r"0 < {0} \le 1", lambda p: 0 < p <= 1)(P)
 K = sp.Symbol("k", integer=True)
 MARGIN, CONSTANT = sp.IndexedBase("m", real=True), sp.IndexedBase("L", nonnegative=True)
 GAMMA, R = sp.Symbol("gamma", nonnegative=True), sp.Symbol("R", positive=True)
@@ -67,7 +70,7 @@ LENGTH, DISTANCE = (
     sp.Symbol(r"d_{p}(x)", nonnegative=True),
 )
 MOVED, LEADS = sp.Symbol(r"x + \Delta"), sp.Symbol("h")
-_RIVAL = operator("Rival", r"{0} \ne \hat y", lambda k: True)
+RIVAL = operator("Rival", r"{0} \ne \hat y", lambda k: True)
 _RATIO = operator("Ratio", r"\frac{{{0}}}{{{1}}}", lambda m, c: m / c if c else inf, real=True)
 _LEFT = operator("Left", r"h_{1}({0})", lambda moved, k: moved[int(k)], real=True)
 _SLOPE = operator(
@@ -84,11 +87,11 @@ class Leads:
     affine: bool
 
 
-SMALLEST_RATIO = Least(_RATIO(MARGIN[K], CONSTANT[K]), K, _RIVAL(K))
-NEAREST_PLANE = Least(_RATIO(MARGIN[K], _SLOPE(LEADS, K)), K, _RIVAL(K))
+SMALLEST_RATIO = Least(_RATIO(MARGIN[K], CONSTANT[K]), K, RIVAL(K))
+NEAREST_PLANE = Least(_RATIO(MARGIN[K], _SLOPE(LEADS, K)), K, RIVAL(K))
 AFTER = _LEFT(MOVED, K)
 """h_k(x + Delta), the lead over rival k after the perturbation."""
-SHRINKS = Every(sp.Le(MARGIN[K] - AFTER, CONSTANT[K] * LENGTH), K, _RIVAL(K))
+SHRINKS = Every(sp.Le(MARGIN[K] - AFTER, CONSTANT[K] * LENGTH), K, RIVAL(K))
 """All that the proposition uses of a Lipschitz constant."""
 
 
@@ -168,7 +171,7 @@ def one_rival_leads() -> Case:
     source="paper, equation (7)",
     status="checked exactly on an example",
     uses=("lem-regions",),
-    hypotheses={"leads": Every(sp.Gt(MARGIN[K], 0), K, _RIVAL(K))},
+    hypotheses={"leads": Every(sp.Gt(MARGIN[K], 0), K, RIVAL(K))},
     without={"leads": one_rival_leads},
     claims={"gamma": sp.Eq(GAMMA, sp.Min(SMALLEST_RATIO, R))},
     cases=certified_cases,
@@ -216,7 +219,7 @@ def assert_lead_lasts(claim: sp.Basic) -> None:
     uses=("def-gamma", "lem-regions"),
     hypotheses={"shrinks": SHRINKS, "short": sp.Lt(LENGTH, GAMMA)},
     without={"shrinks": constant_too_small, "short": at_the_tie},
-    claims={"kept": Every(sp.Gt(AFTER, 0), K, _RIVAL(K))},
+    claims={"kept": Every(sp.Gt(AFTER, 0), K, RIVAL(K))},
     cases=certified_cases,
 )
 def proposition_3_1(kept: sp.Basic) -> None:
@@ -238,12 +241,29 @@ def proposition_3_1(kept: sp.Basic) -> None:
     uses=("def-gamma", "lem-regions"),
     hypotheses={"shrinks": SHRINKS, "within": sp.Le(LENGTH, GAMMA)},
     without={"shrinks": constant_too_small, "within": beyond_gamma},
-    claims={"level": Every(sp.Ge(AFTER, 0), K, _RIVAL(K))},
+    claims={"level": Every(sp.Ge(AFTER, 0), K, RIVAL(K))},
     cases=certified_cases,
 )
 def closed_ball(level: sp.Basic) -> None:
     r"""If $<<shrinks>>$, as Lipschitz constants have it, and $<<within>>$, then $<<level>>$."""
     assert_lead_lasts(level)
+
+
+def small_p_case(w: tuple[int, ...], roots: tuple[int, ...], inverse: int) -> Case:
+    """p = 1 / inverse, and a step whose entries are powers of integers, so that its length is one."""
+    step = [r**inverse for r in roots]
+    return {P: sp.Rational(1, inverse), W: array(map(sp.Integer, w)), DELTA: array(map(sp.Integer, step))}
+
+
+def small_p_cases() -> list[Case]:
+    """Steps along one coordinate, which attain both bounds, and others."""
+    steps = ((0, -2, 0), (3, 1, -2), (1, 1, 1))
+    return [small_p_case(w, s, i) for w in ((2, -5, 1), (3, 3, 3)) for s in steps for i in (1, 2, 3)]
+
+
+def euclidean_step() -> Case:
+    """p = 2: the diagonal step is shorter than the sum of its entries."""
+    return {**small_p_case((3, 3, 3), (1, 1, 1), 1), P: sp.Integer(2)}
 
 
 @statement(
@@ -253,13 +273,20 @@ def closed_ball(level: sp.Basic) -> None:
     source="this book",
     status="kernel proved, glue argued",
     uses=("prop-3-1", "lem-hoelder"),
+    hypotheses={"small": SMALL},
+    without={"small": euclidean_step},
+    claims={
+        "bound": chain(
+            sp.Abs(INNER(W, DELTA)), sp.Le, LINF(W) * NORM(DELTA, 1), sp.Le, LINF(W) * NORM(DELTA, P)
+        )
+    },
+    cases=small_p_cases,
 )
-def small_p() -> None:
-    r"""For $0 < p \le 1$ and $\lVert \Delta \rVert_p = (\sum_i \lvert \Delta_i \rvert^p)^{1/p}$, which is no
+def small_p(bound: tuple[sp.Le, ...]) -> None:
+    r"""For $<<small>>$ and $\lVert \Delta \rVert_p = (\sum_i \lvert \Delta_i \rvert^p)^{1/p}$, which is no
     norm for $p < 1$,
 
-    $$\lvert w^T \Delta \rvert \le \lVert w \rVert_\infty \lVert \Delta \rVert_1
-      \le \lVert w \rVert_\infty \lVert \Delta \rVert_p,$$
+    $$<<bound>>,$$
 
     with equality for a multiple of one coordinate vector. So a constant with respect to
     $\lVert \cdot \rVert_1$, gradients measured by $q = \infty$, certifies every $p \le 1$, and no smaller one
@@ -268,13 +295,12 @@ def small_p() -> None:
     s, u = sp.symbols("s u", nonnegative=True)
     t = sp.exp(-s)  # |Delta_i| <= 1 once ||Delta||_p is scaled to 1; p = 1 - u
     assert sp.expand(sp.expand_log(sp.log(t ** (1 - u) / t), force=True)).is_nonnegative  # t <= t^p
+    # so the sum of |Delta_i| is at most that of |Delta_i|^p, which is 1: both norms share a factor ||w||
+    ratio = bound[1].rhs / bound[1].lhs
+    assert ratio == NORM(DELTA, P) / NORM(DELTA, 1)
     w, length = sp.symbols("w_max d", positive=True)  # the largest entry of w, and Delta on it alone
     p = sp.Symbol("p", positive=True)
     assert sp.simplify(w * length - w * (length**p) ** (1 / p)) == 0
-    rng = random.Random(311)
-    for _ in range(30):
-        roots, v = random_vector(rng, 3), random_vector(rng, 3)  # p = 1/2, Delta_i = roots_i^2
-        assert abs(dot(v, tuple(r * abs(r) for r in roots))) <= linf(v) * l1(roots) ** 2
 
 
 @cache
@@ -300,7 +326,7 @@ def no_attack() -> Case:
     source="this book",
     status="kernel proved, glue argued",
     uses=("def-gamma", "lem-cover", "lem-regions"),
-    hypotheses={"lost": sp.Le(Least(AFTER, K, _RIVAL(K)), 0)},
+    hypotheses={"lost": sp.Le(Least(AFTER, K, RIVAL(K)), 0)},
     without={"lost": no_attack},
     claims={"between": chain(GAMMA, sp.Le, DISTANCE, sp.Le, LENGTH)},
     cases=attacked_cases,

@@ -1,29 +1,34 @@
-"""The best radius of Proposition 3.1, how bisection finds it, and the metrics as functionals of gamma."""
+"""The best radius of Proposition 3.1: where it lies, that it is attained, and that no equation gives it."""
 
 from __future__ import annotations
 
-import random
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from math import inf
 
-import numpy as np
 import sympy as sp
 
 from sparse_robust.proofs.deep.written import NET, at_points
 from sparse_robust.proofs.formulas import Case, chain
 from sparse_robust.proofs.statement import statement
-from sparse_robust.theory.certificates import best_certificate, certificate, network_certificate
-from sparse_robust.theory.distance import distance, lost
+from sparse_robust.theory.certificates import network_certificate
+from sparse_robust.theory.distance import distance
 from sparse_robust.theory.lipschitz import lipschitz_power
 from sparse_robust.theory.networks import Array, ReluNet, fractions
-from sparse_robust.theory.regions import Ball, fourier_motzkin, regions
+from sparse_robust.theory.regions import Ball
 
 from .errata import BENT, DISTANCE, MARGIN, no_fixed_point
 from .paper import EIGHT, LINE, R, local_gamma, random_nets
 
 SMALLER = sp.Symbol("r", positive=True)
 AT_R, AT_SMALLER, BELOW_R = (sp.Symbol(name, real=True) for name in ("L(R)", "L(r)", r"\sup_{r < R} L(r)"))
-STAR, HIGHEST = sp.Symbol(r"\gamma^*", real=True), sp.Symbol(r"\sup_{R > 0} \min\{m / L(R), R\}", real=True)
+STAR = sp.Symbol(r"\gamma^*", extended_real=True)
+HIGHEST = sp.Symbol(r"\sup_{R > 0} \min\{m / L(R), R\}", real=True)
+AT_STAR, BELOW_STAR, BEYOND_STAR = (
+    sp.Symbol(name, real=True)
+    for name in (r"L(\gamma^*)", r"\sup_{R < \gamma^*} L(R)", r"\inf_{R > \gamma^*} L(R)")
+)
 
 FINE = Fraction(1, 256)
 
@@ -36,22 +41,6 @@ def worst(net: ReluNet, x: Array, radius: Fraction) -> Fraction:
 def fallback(margin: sp.Expr, constant: sp.Expr) -> sp.Expr:
     """The radius that is certified where R itself is not: m / L(R)."""
     return margin / constant
-
-
-def best_attack(net: ReluNet, x: Array, size: Fraction) -> Array | None:
-    """A point of the open l_inf ball at which the lead is lost, or None if there is none: decided exactly."""
-    ball = Ball(x, size)
-    facets, levels = ball.facets()
-    for region in regions(net, ball):
-        normals, offsets = lost(net, region.pattern)
-        cuts = np.array([*(any(row) for row in normals[:-1]), True])  # constant units cut nothing
-        rows = np.concatenate([normals[cuts], facets])
-        point = fourier_motzkin(rows, np.concatenate([offsets[cuts], levels]))
-        if point is not None:
-            assert net(point) < 0
-            assert max(abs(point - x)) < size
-            return point
-    return None
 
 
 def radius_case(net: ReluNet, x: Array, radius: Fraction, smaller: Fraction) -> Case:
@@ -103,47 +92,84 @@ def lipschitz_radius(**_: sp.Basic) -> None:
     assert sp.limit(below * theta * length + 2 * coarse * (1 - theta) * radius, theta, 1) == below * length
 
 
-def steps_case(margin: Fraction, steps: list[tuple[Fraction, Fraction]], radius: Fraction) -> Case:
-    """A step function L, as (up to which radius, its value) by increasing radii, and what follows from it.
+@dataclass(frozen=True)
+class Steps:
+    """A step function L of the radius: its (right end, value) by increasing radii; the last value goes on."""
 
-    min(m / L, R) grows with R on each step, so that the supremum is the largest value at the right ends.
-    """
+    pieces: tuple[tuple[Fraction, Fraction], ...]
 
-    def at(r: Fraction) -> Fraction:
-        return next(value for end, value in steps if r <= end)
+    def __call__(self, radius: Fraction) -> Fraction:
+        """L(R)."""
+        return next((value for end, value in self.pieces if radius <= end), self.pieces[-1][1])
 
-    starts = [Fraction(0), *(end for end, _ in steps[:-1])]
-    ends = zip(starts, steps, strict=True)
-    good = [min(end, margin / value) for start, (end, value) in ends if margin / value > start]
+    def beyond(self, radius: Fraction) -> Fraction:
+        """The limit of L(r) for r > R that tend to R."""
+        return next((value for end, value in self.pieces if radius < end), self.pieces[-1][1])
+
+    @property
+    def grows(self) -> bool:
+        """Whether no step leads down."""
+        return all(a <= b for (_, a), (_, b) in pairwise(self.pieces))
+
+    def highest(self, margin: Fraction, upper: Fraction = EIGHT) -> Fraction:
+        """sup min(m / L(R), R) over R up to ``upper``: on a step it grows with R."""
+        ends = {upper, *(end for end, _ in self.pieces if end <= upper)}
+        return max(min(margin / self(end), end) for end in ends)
+
+    def best(self, margin: Fraction) -> Fraction:
+        """sup {R : R L(R) <= m}, up to the last right end."""
+        starts = [Fraction(0), *(end for end, _ in self.pieces)]
+        limits = zip(starts, self.pieces, strict=False)
+        return max(min(end, margin / value) for start, (end, value) in limits if margin / value > start)
+
+
+LINE_STEPS = Steps(((EIGHT, Fraction(1)),))
+JUMP = Steps(((Fraction(1), Fraction(1)), (EIGHT, Fraction(10))))
+"""The best constants of h(x) = -x at -1, and those of :func:`no_fixed_point` at 0."""
+LATE = Steps(((Fraction(1), Fraction(1)), (EIGHT, Fraction(2))))
+SMALL_JUMP = Steps(((Fraction(1), Fraction(1)), (EIGHT, Fraction(5, 4))))
+GENTLE = Steps(((EIGHT, Fraction(1, 2)),))
+SINKING = Steps(((Fraction(1), Fraction(100)), (EIGHT, Fraction(10))))
+EXAMPLES = tuple(
+    zip(
+        (Fraction(1), Fraction(4), Fraction(5), Fraction(11, 10), Fraction(1)),
+        (LINE_STEPS, JUMP, LATE, SMALL_JUMP, GENTLE),
+        strict=True,
+    )
+)
+"""Margins and constants."""
+
+
+def steps_case(margin: Fraction, steps: Steps, radius: Fraction) -> Case:
+    """What follows from a step function, at one radius and half of it, and at the best radius."""
+    star = steps.best(margin)
     return {
         MARGIN: margin,
         R: radius,
         SMALLER: radius / 2,
-        AT_R: at(radius),
-        AT_SMALLER: at(radius / 2),
-        HIGHEST: max(min(margin / value, end) for end, value in steps),
-        STAR: max(good),
+        AT_R: steps(radius),
+        AT_SMALLER: steps(radius / 2),
+        HIGHEST: steps.highest(margin),
+        STAR: star,
+        AT_STAR: steps(star),
+        BELOW_STAR: steps(star * (1 - FINE**3)),
+        BEYOND_STAR: steps.beyond(star),
     }
 
 
 def best_cases() -> list[Case]:
-    """h(x) = -x at -1, with L = 1; the network without a fixed point; another that is steep far away."""
-    line = [(EIGHT, Fraction(1))]
-    jump = [(Fraction(1), Fraction(1)), (EIGHT, Fraction(10))]
-    late = [(Fraction(1), Fraction(1)), (EIGHT, Fraction(2))]
+    """h(x) = -x at -1, with L = 1; the network without a fixed point; others that are steep far away."""
     net = no_fixed_point()
     for r in (Fraction(1), EIGHT):  # these are the constants of the networks
-        assert lipschitz_power(LINE, Ball(fractions([-1]), r), q=1) == 1
-        assert lipschitz_power(net, Ball(fractions([0]), r), q=1) == next(v for end, v in jump if r <= end)
+        assert lipschitz_power(LINE, Ball(fractions([-1]), r), q=1) == LINE_STEPS(r)
+        assert lipschitz_power(net, Ball(fractions([0]), r), q=1) == JUMP(r)
     radii = (Fraction(1, 3), Fraction(1), Fraction(2), EIGHT)
-    gentle = [(EIGHT, Fraction(1, 2))]
-    laws = [(Fraction(1), line), (Fraction(4), jump), (Fraction(5), late), (Fraction(1), gentle)]
-    return [steps_case(margin, steps, r) for margin, steps in laws for r in radii]
+    return [steps_case(margin, steps, r) for margin, steps in EXAMPLES for r in radii]
 
 
 def steep_only_near() -> Case:
     """L = 100 up to 1 and 10 beyond: a larger ball with a smaller constant certifies more than gamma*."""
-    return steps_case(Fraction(4), [(Fraction(1), Fraction(100)), (EIGHT, Fraction(10))], Fraction(3, 2))
+    return steps_case(Fraction(4), SINKING, Fraction(3, 2))
 
 
 @statement(
@@ -192,6 +218,18 @@ def best_radius(**_: sp.Basic) -> None:
             assert local_gamma(net, x, r) <= star + FINE
 
 
+def constant_lead() -> Case:
+    """L = 0: every radius is certified, and m / L is not defined."""
+    case = steps_case(Fraction(1), LINE_STEPS, Fraction(1))
+    return {**case, STAR: sp.oo, AT_STAR: Fraction(0), BELOW_STAR: Fraction(0), BEYOND_STAR: Fraction(0)}
+
+
+def jumps_at_the_radius() -> Case:
+    """L = 1 below 1 and 10 from 1 on, which no best constant does: the ball of radius 1 certifies 2/5."""
+    case = steps_case(Fraction(4), JUMP, Fraction(1))
+    return {**case, AT_STAR: case[BEYOND_STAR]}
+
+
 @statement(
     "cor-best-radius",
     kind="corollary",
@@ -199,17 +237,30 @@ def best_radius(**_: sp.Basic) -> None:
     source="this book",
     status="kernel proved, glue argued",
     uses=("lem-lipschitz-radius", "lem-regions", "prop-best-radius"),
+    hypotheses={"finite": sp.Lt(STAR, sp.oo), "left": sp.Eq(AT_STAR, BELOW_STAR)},
+    without={"finite": constant_lead, "left": jumps_at_the_radius},
+    claims={
+        "attained": sp.Eq(sp.Min(MARGIN / AT_STAR, STAR), STAR),
+        "solved": sp.Implies(sp.Ge(AT_STAR, BEYOND_STAR), sp.Eq(STAR, MARGIN / AT_STAR)),
+    },
+    cases=best_cases,
 )
-def best_radius_attained() -> None:
-    r"""Let $L(R)$ be the best constants of a continuous $h$, and $0 < \gamma^* < \infty$. The ball of radius
-    $R = \gamma^*$ certifies $\gamma^*$. Where $L$ is continuous at $\gamma^*$, moreover
-    $\gamma^* = m / L(\gamma^*)$.
+def best_radius_attained(solved: sp.Implies, **_: sp.Basic) -> None:
+    r"""Let $L$ be as in {prf:ref}`prop-best-radius`, $<<finite>>$, and $<<left>>$, as of the best constants
+    of a continuous $h$ ({prf:ref}`lem-lipschitz-radius`). The ball of radius $\gamma^*$ certifies
+    $\gamma^*$: $<<attained>>$. If $L$ does not jump there,
+
+    $$<<solved>> .$$
     """
     # for r = gamma - d with L(r) >= L(gamma) - e, r L(r) <= m; d and e go to 0, and inequalities stay
     star, constant, less = sp.symbols("gamma L d", positive=True)
     assert sp.limit((star - less) * (constant - less), less, 0) == star * constant
-    # for r = gamma + d, r L(r) > m; where L is continuous, L(r) goes to L(gamma), and gamma L(gamma) >= m
+    # so gamma L <= m, and m / L = gamma + s is no smaller than gamma
+    spare = sp.Symbol("s", nonnegative=True)
+    assert sp.simplify(fallback(star * constant + spare, constant) - star).is_nonnegative
+    # for r = gamma + d, r L(r) > m; where L does not jump, L(r) goes to L(gamma), and gamma L(gamma) >= m
     assert sp.limit((star + less) * (constant + less), less, 0) == star * constant
+    assert solved.args[1] == sp.Eq(STAR, fallback(MARGIN, AT_STAR))
     net, x = no_fixed_point(), fractions([0])
     assert local_gamma(net, x, Fraction(1)) == 1  # L jumps at 1, to the right of it
     continuous = 0
@@ -285,143 +336,3 @@ def fixed_point(gentle: sp.Eq, margin: sp.Eq, **_: sp.Basic) -> None:
     star = network_certificate([net], x, p=inf, upper=EIGHT, tolerance=tiny)
     assert 1 - tiny <= star <= 1
     assert gentle.rhs * 1 <= margin.rhs < 10
-
-
-@statement(
-    "prop-bisection",
-    kind="proposition",
-    title="Bisection, from below",
-    source="this book",
-    status="kernel proved, glue argued",
-    uses=("lem-regions", "prop-3-1", "prop-best-radius"),
-)
-def bisection() -> None:
-    r"""Let $\hat L(R) \ge L(R)$ be any upper bounds. Keep $\ell$, the largest of the values
-    $\min\{m / \hat L(R), R\}$ at the radii tried so far, and $u$, at first the largest radius of interest.
-    Try $R = (\ell + u)/2$; if $m / \hat L(R) < R$, set $u = R$. At every moment $\ell$ is a certified radius,
-    whatever $\hat L$ does elsewhere. If $\hat L$ is nondecreasing, no radius up to the first $u$ has a
-    certificate above the present $u$, and $u - \ell$ at least halves with each trial.
-    """
-    low, gap = sp.symbols("l g", positive=True)
-    middle = low + gap / 2  # u = l + g
-    assert sp.expand((low + gap) - middle - gap / 2) == 0  # a certified middle becomes l
-    assert sp.expand(middle - low - gap / 2) == 0  # another becomes u, and l may grow besides
-    margin, constant, more = sp.symbols("m L d", positive=True)
-    # a larger R than one that does not certify itself certifies no more
-    assert sp.simplify(fallback(margin, constant) - fallback(margin, constant + more)).is_positive
-    rng = random.Random(322)
-    for net, x in random_nets(seed=322, count=4):
-        tried: list[Fraction] = []
-
-        def steps(radius: Fraction, net: ReluNet = net, x: Array = x) -> list[Fraction]:
-            tried.append(radius)  # noqa: B023 (used at once)
-            return [lipschitz_power(net, Ball(x, radius), q=1)]
-
-        def wild(radius: Fraction, net: ReluNet = net, x: Array = x) -> list[Fraction]:
-            return [lipschitz_power(net, Ball(x, radius), q=1) * (1 + Fraction(rng.randint(0, 9), 3))]
-
-        best = best_certificate([net(x)], steps, EIGHT, tolerance=FINE)
-        assert worst(net, x, best) <= net(x)
-        assert all(local_gamma(net, x, r) <= best for r in tried)
-        assert len(tried) <= 13  # EIGHT / FINE = 2^11
-        assert worst(net, x, best_certificate([net(x)], wild, EIGHT, tolerance=FINE)) <= net(x)
-
-
-@statement(
-    "prop-gamma-rivals",
-    kind="proposition",
-    title="Each rival may have a radius of its own",
-    source="this book",
-    status="kernel proved, glue argued",
-    uses=("lem-regions", "prop-best-radius"),
-)
-def gamma_rivals() -> None:
-    r"""Let $\gamma_k^*$ be the best radius against rival $k$ alone. Then
-
-    $$\sup_{R > 0} \min\Bigl\{\min_{k \ne \hat y} \frac{m_k}{L_k(R)}, R\Bigr\}
-      = \min_{k \ne \hat y} \gamma_k^*,$$
-
-    so that the rivals can be treated one after the other, each with its own $R$.
-    """
-    # at each R the certificate is the smaller of those against one rival alone
-    one_ratio, other_ratio, radius = sp.symbols("a b R", positive=True)
-    alone_each = sp.Min(sp.Min(one_ratio, radius), sp.Min(other_ratio, radius))
-    assert alone_each == sp.Min(one_ratio, other_ratio, radius)
-    # against rival k it is at most gamma_k*, and R itself for R < gamma_k* (prop-best-radius): so at most the
-    # smallest gamma_k* for all R, and R against all of them below that
-    s_1, s_2 = sp.symbols("s_1 s_2", nonnegative=True)
-    assert sp.Min(sp.Min(radius + s_1, radius), sp.Min(radius + s_2, radius)) == radius
-    cases = list(random_nets(seed=323, count=16))
-    for (one, x), (other, _) in zip(cases[::2], cases[1::2], strict=True):
-        if not (other(x) > 0 and other.widths[0] == one.widths[0]):
-            continue
-        nets = (one, other)
-
-        def constants(radius: Fraction, nets: tuple[ReluNet, ...] = nets, x: Array = x) -> list[Fraction]:
-            return [lipschitz_power(net, Ball(x, radius), q=1) for net in nets]
-
-        joint = best_certificate([net(x) for net in nets], constants, EIGHT, tolerance=FINE)
-        alone = [network_certificate([net], x, p=inf, upper=EIGHT, tolerance=FINE) for net in nets]
-        assert abs(joint - min(alone)) <= FINE
-
-
-@statement(
-    "prop-gamma-metrics",
-    kind="proposition",
-    title="The two metrics as functionals of the certified radius",
-    source="this book; announced after Proposition 3.1 in the paper",
-    status="kernel proved, glue argued",
-    uses=(
-        "def-metrics",
-        "err-prop-3-1-ties",
-        "lem-cover",
-        "lem-expectation",
-        "lem-regions",
-        "prop-gamma-distance",
-        "prop-bisection",
-    ),
-)
-def gamma_metrics() -> None:
-    r"""For every classifier, every distribution of $(x, y)$, every $l_2$ attack, every $l_\infty$ attack of
-    radius $\epsilon$ and measurable certified radii $\gamma_p(x)$,
-
-    $$\mathbb{E}\bigl(1_{y = \hat y}\, \gamma_2\bigr) \le r_2, \qquad
-      \Pr\bigl(y = \hat y,\ \gamma_\infty > \epsilon\bigr) \le r_\infty(\epsilon), \qquad
-      \int_0^\infty \Pr\bigl(y = \hat y,\ \gamma_\infty > \epsilon\bigr)\,\mathrm{d}\epsilon
-      = \mathbb{E}\bigl(1_{y = \hat y}\, \gamma_\infty\bigr) .$$
-
-    With the distances $d_p$ for $\gamma_p$ the best attacks give equality in the first two. The strict $>$
-    cannot be relaxed: at $\gamma_\infty = \epsilon$ there may be a tie.
-    """
-    eps, radius = sp.symbols("epsilon gamma", nonnegative=True)
-    indicator = sp.Piecewise((1, eps < radius), (0, True))
-    assert (
-        sp.simplify(sp.integrate(indicator, (eps, 0, sp.oo)) - radius) == 0
-    )  # one point of the distribution
-    rng = random.Random(324)
-    points = []
-    for net, x in random_nets(seed=324, count=8):
-        star = network_certificate([net], x, p=inf, upper=EIGHT, tolerance=FINE)
-        points.append((net, x, star, min(distance(net, x), EIGHT), rng.random() < 0.8))
-    for size in (
-        Fraction(10, 41),
-        Fraction(40, 41),
-        Fraction(80, 41),
-    ):  # equal to no distance
-        certified = sum(right and g > size for *_, g, _, right in points)
-        exact = sum(right and d > size for *_, d, right in points)
-        attacked = sum(right and _survives(net, x, size) for net, x, *_, right in points)
-        best = sum(right and best_attack(net, x, size) is None for net, x, *_, right in points)
-        assert certified <= exact <= attacked
-        assert exact == best
-    radii = sorted(g for *_, g, _, right in points if right)
-    levels = zip([Fraction(0), *radii], radii, strict=False)
-    area = sum((b - a) * (len(radii) - i) for i, (a, b) in enumerate(levels))
-    assert area == sum(radii)
-    assert certificate([1], [1], EIGHT) == 1  # err-prop-3-1-ties: gamma = eps = 1, and the attack ties
-
-
-def _survives(net: ReluNet, x: Array, size: Fraction) -> bool:
-    """Whether the lead outlasts the corners and the sign of the gradient: some attacks of this radius."""
-    corners = [fractions([a, b]) for a in (-1, 0, 1) for b in (-1, 0, 1)]
-    return all(net(x + size * c) > 0 for c in corners)
