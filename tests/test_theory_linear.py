@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sparse_robust.metrics import exact_radius
 from sparse_robust.proofs import ledger
 from sparse_robust.proofs import registry as claims
+from sparse_robust.proofs.linear import expectations
 from sparse_robust.proofs.linear.populations import Example, random_binary, random_multiclass
 from sparse_robust.proofs.linear.theorem_3_1 import errata as theorem_3_1_errata
 from sparse_robust.proofs.linear.theorem_3_1 import paper as theorem_3_1
@@ -42,6 +43,7 @@ from sparse_robust.theory.laws import (
 from wrong_steps import labels_of, refuses_edits, turns_red
 
 OURS = labels_of(
+    expectations,
     theorem_3_1,
     theorem_3_1_sharper,
     theorem_3_1_errata,

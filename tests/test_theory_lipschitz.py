@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise, product
 from math import inf
@@ -15,10 +16,10 @@ from hypothesis import strategies as st
 from sparse_robust.proofs import registry as claims
 from sparse_robust.proofs.deep.lipschitz import cases as lemma_cases
 from sparse_robust.proofs.deep.lipschitz import chain as lipschitz_chain
+from sparse_robust.proofs.deep.lipschitz import cover, gradients, segments
 from sparse_robust.proofs.deep.lipschitz import errata as lemma_3_1_errata
 from sparse_robust.proofs.deep.lipschitz import layers as lipschitz_layers
 from sparse_robust.proofs.deep.lipschitz import paper as lemma_3_1
-from sparse_robust.proofs.deep.lipschitz import segments
 from sparse_robust.proofs.deep.random_masks.cases import EXAMPLE, EXAMPLE_BALL
 from sparse_robust.theory import (
     Ball,
@@ -58,7 +59,7 @@ from sparse_robust.theory.lipschitz import (
 from sparse_robust.theory.mask_enumeration import all_masks, mask_shapes
 from wrong_steps import labels_of, refuses_edits, turns_red
 
-OURS = labels_of(segments, lemma_3_1, lemma_3_1_errata, lipschitz_chain, lipschitz_layers)
+OURS = labels_of(segments, cover, gradients, lemma_3_1, lemma_3_1_errata, lipschitz_chain, lipschitz_layers)
 entries = st.fractions(min_value=-3, max_value=3, max_denominator=3)
 
 
@@ -121,23 +122,29 @@ def region_patterns(net: ReluNet, ball: Ball | None) -> list[object]:
     return [region.pattern for region in regions(net, ball)]
 
 
-ALL_PREMISES = segments.premises()
+def double_spectral_norm(layer: linear_maps.LinearMap, **options: int) -> linear_maps.SpectralNorm:
+    """Bounds of twice the norm."""
+    bounds = linear_maps.spectral_norm(layer, **options)
+    return replace(bounds, lower=2 * bounds.lower, upper=2 * bounds.upper)
+
+
+ALL_PREMISES = gradients.premises()
 
 MUTATIONS: list[tuple[str, object, str, Callable[..., object]]] = [
     ("lem-gradient", segments, "backward", lambda w, active, v: w * v),
     ("lem-segment", segments, "crossing", lambda s, e, a, b: s + (e - s) * b / (a - b)),
     ("lem-segment", segments, "breakpoints", lambda net, x, y: [Fraction(0), Fraction(1)]),
     ("lem-segment", segments, "backward", lambda w, active, v: w * v),
-    ("lem-off-kinks", segments, "clearance", lambda coefficients: Fraction(0)),
-    ("lem-off-kinks", segments, "off_kinks", lambda net, x, within: x),
-    ("lem-states", segments, "affine_radius", lambda net, x, q: 99 * kinks.affine_radius(net, x, q=q)),
-    ("lem-cover", segments, "regions", lambda net, ball: list(regions(net, ball))[1:]),
-    ("lem-steepest", segments, "coordinate_gain", lambda u, eps: u * eps),
-    ("lem-regions", segments, "regions", lambda net, ball: list(regions(net, ball))[:1]),
-    ("lem-regions", segments, "steepest_slope", lambda net, ball: 2 * lemma_cases.steepest_slope(net, ball)),
-    ("lem-regions", segments, "premises", lambda: dict(list(ALL_PREMISES.items())[1:])),
+    ("lem-off-kinks", cover, "clearance", lambda coefficients: Fraction(0)),
+    ("lem-off-kinks", cover, "off_kinks", lambda net, x, within: x),
+    ("lem-states", cover, "affine_radius", lambda net, x, q: 99 * kinks.affine_radius(net, x, q=q)),
+    ("lem-cover", cover, "regions", lambda net, ball: list(regions(net, ball))[1:]),
+    ("lem-steepest", gradients, "coordinate_gain", lambda u, eps: u * eps),
+    ("lem-regions", gradients, "regions", lambda net, ball: list(regions(net, ball))[:1]),
+    ("lem-regions", gradients, "steepest_slope", lambda net, ball: 2 * lemma_cases.steepest_slope(net, ball)),
+    ("lem-regions", gradients, "premises", lambda: dict(list(ALL_PREMISES.items())[1:])),
     ("lem-induced-norms", lemma_3_1, "induced_norm", lambda w, q: induced_norm(w.T, q)),
-    ("lem-induced-norms", lemma_3_1, "layer_bound", lambda norm, active, length: norm * active - length),
+    ("lem-induced-norms", lemma_3_1.INDUCED, "value", lambda w, q: lemma_3_1.by_definition(w.T, q)),
     ("lem-3-1-repaired", lemma_3_1, "layer_bound", lambda norm, active, length: norm * active - length),
     ("lem-3-1-repaired", lemma_cases, "induced_norm", lambda w, q: induced_norm(w.T, q)),
     ("lem-3-1-repaired", lemma_3_1, "attained_patterns", lambda net, ball: region_patterns(net, ball)),
@@ -185,7 +192,8 @@ MUTATIONS: list[tuple[str, object, str, Callable[..., object]]] = [
         "through",
         lambda layer, b, backwards=False: tuple((layer.adjoint if backwards else layer.apply)(e) for e in b),
     ),
-    ("prop-power-iteration", lipschitz_layers, "start_bound", lambda t, n: t / 2),
+    ("prop-power-iteration", lipschitz_layers, "near_the_equator", lambda half, t: 2 * t),
+    ("prop-power-iteration", lipschitz_layers, "spectral_norm", double_spectral_norm),
 ]
 
 

@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sparse_robust.proofs import registry as claims
+from sparse_robust.proofs.deep.random_masks import bernstein, overpruning, russo
 from sparse_robust.proofs.deep.random_masks import cases as mask_cases
 from sparse_robust.proofs.deep.random_masks import gaps as theorem_3_3_gaps
 from sparse_robust.proofs.deep.random_masks import inequalities as mask_inequalities
 from sparse_robust.proofs.deep.random_masks import intervals as mask_intervals
 from sparse_robust.proofs.deep.random_masks import moments as theorem_3_3_moments
 from sparse_robust.proofs.deep.random_masks import norms as theorem_3_3_norms
-from sparse_robust.proofs.deep.random_masks import overpruning, russo
 from sparse_robust.proofs.deep.random_masks import paper as theorem_3_3
 from sparse_robust.proofs.deep.random_masks import percolation as theorem_3_3_percolation
 from sparse_robust.proofs.deep.random_masks import recursion as theorem_3_3_recursion
@@ -49,6 +49,7 @@ OURS = labels_of(
     theorem_3_3,
     theorem_3_3_gaps,
     theorem_3_3_moments,
+    bernstein,
     theorem_3_3_norms,
     theorem_3_3_percolation,
     theorem_3_3_recursion,
@@ -316,7 +317,7 @@ MUTATIONS = [
     ("cex-spectral-norm-grows", theorem_3_3_norms, "spectral_squared", lambda w: (w.T * w).trace()),
     (
         "thm-d-bernstein",
-        theorem_3_3_norms,
+        bernstein,
         "bernstein_bound",
         lambda net, a: (1 - a[0]) * mask_bounds.norm_product(net, q=2) / 3,
     ),

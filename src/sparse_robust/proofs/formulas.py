@@ -58,6 +58,8 @@ def operator(
 
 indicator = operator("Indicator", "1_{{{0}}}", int, real=True, nonnegative=True)
 """1 where a relation holds, else 0."""
+root = operator("Root", r"\sqrt{{{0}}}", lambda x: sp.sqrt(sp.sympify(x)), real=True, nonnegative=True)
+"""The square root, all of it under one sign; sympy's own takes numbers out."""
 
 
 class Over(sp.Expr):

@@ -7,7 +7,7 @@ A = w.m / ||w||_2 for the signal, z = (w.m - eps ||w||_1) / ||w||_2 for the robu
 
 import sympy as sp
 
-from sparse_robust.proofs.formulas import Case, Iff, chain, latex
+from sparse_robust.proofs.formulas import Case, Iff, chain, latex, operator
 from sparse_robust.proofs.statement import statement
 
 from .notation import (
@@ -38,6 +38,56 @@ def vanishes(expression: sp.Expr) -> bool:
     return sp.simplify(sp.expand(expression.rewrite(sp.erf))) == 0
 
 
+DENSITY_OF, PLACE = sp.Symbol("f"), sp.Symbol("x", real=True)
+SCALE, SHIFT = sp.Symbol("a", real=True), sp.Symbol("b", real=True)
+DENSITY = operator("Density", "f({1})", lambda law, x: law(x), real=True, nonnegative=True)
+STRETCHED = sp.Symbol("f_{aX + b}(x)", nonnegative=True)
+MEAN_G, INTEGRAL_G = sp.Symbol(r"\mathbb{E}\,g(X)", real=True), sp.Symbol(r"\int g f", real=True)
+SUM_DENSITY = sp.Symbol("f_{X + Y}(x)", nonnegative=True)
+CONVOLUTION = sp.Symbol(r"\int f(t)\,f_Y(x - t)\,\mathrm{d}t", nonnegative=True)
+SPLIT, CHANCE = sp.Symbol(r"\mathbb{E}(1_{X > 0}\,Y)", real=True), sp.Symbol(r"\Pr(X > 0)", nonnegative=True)
+MEAN_Y = sp.Symbol(r"\mathbb{E}\,Y", real=True)
+
+
+def wedge(x: sp.Expr) -> sp.Expr:
+    """The density 2 (1 + x) / 9 of X on [-1, 2], whose distribution function is (1 + x)^2 / 9."""
+    return 2 * (1 + x) / 9 if -1 <= x <= 2 else sp.Integer(0)
+
+
+def densities_case(scale: sp.Rational, shift: sp.Rational, x: sp.Rational) -> Case:
+    """X with this density and Y uniform on [0, 1]; everything on the left from distribution functions."""
+    t, s = sp.symbols("t s", positive=True)
+    inner = t * scale + shift  # where aX + b is for X = t
+    at = (x - shift) / scale if scale else sp.Integer(0)
+    slope = sp.diff((1 + t) ** 2 / 9, t).subs(t, at) / sp.diff(inner, t) if scale else sp.Integer(0)
+    # Pr(X + Y <= x) = E Pr(X <= x - Y | Y), for 0 <= x <= 2
+    total = sp.integrate((1 + x - t) ** 2 / 9, (t, 0, 1))
+    y, z = sp.symbols("y z", real=True)
+    shifted = sp.diff(sp.integrate((1 + z - y) ** 2 / 9, (y, 0, 1)), z).subs(z, x)
+    assert 0 <= total <= 1
+    # E g(X) for g(t) = (1 + t)^2 is the integral of Pr(g(X) > s) = 1 - s / 9
+    return {
+        DENSITY_OF: wedge,
+        SCALE: scale,
+        SHIFT: shift,
+        PLACE: x,
+        STRETCHED: abs(slope),
+        MEAN_G: sp.integrate(1 - s / 9, (s, 0, 9)),
+        INTEGRAL_G: sp.integrate((1 + z) ** 2 * 2 * (1 + z) / 9, (z, -1, 2)),
+        SUM_DENSITY: shifted,
+        CONVOLUTION: sp.integrate(2 * (1 + z) / 9, (z, x - 1, x)),
+        SPLIT: sp.integrate(sp.integrate(y * 2 * (1 + z) / 9, (z, 0, 2)), (y, 0, 1)),
+        CHANCE: 1 - sp.Rational(1, 9),
+        MEAN_Y: sp.Rational(1, 2),
+    }
+
+
+def densities_cases() -> list[Case]:
+    """Stretched and turned round, at two places."""
+    parts = ((2, 1, 1), (-1, 0, "1/2"), ("3/2", -1, 2))
+    return [densities_case(*map(sp.Rational, part)) for part in parts]
+
+
 @statement(
     "lem-densities",
     kind="lemma",
@@ -45,12 +95,25 @@ def vanishes(expression: sp.Expr) -> bool:
     source="any text on probability, for example Billingsley, Probability and Measure",
     status="cited",
     uses=("lem-expectation",),
+    hypotheses={"nonzero": sp.Ne(SCALE, 0)},
+    without={"nonzero": lambda: densities_case(sp.Integer(0), sp.Integer(1), sp.Integer(1))},
+    claims={
+        "mean": sp.Eq(MEAN_G, INTEGRAL_G),
+        "scaled": sp.Eq(STRETCHED, DENSITY(DENSITY_OF, (PLACE - SHIFT) / SCALE) / sp.Abs(SCALE)),
+        "sum": sp.Eq(SUM_DENSITY, CONVOLUTION),
+        "split": sp.Eq(SPLIT, CHANCE * MEAN_Y),
+    },
+    cases=densities_cases,
 )
-def densities() -> None:
-    r"""For a real $X$ with density $f$: $\mathbb{E}\,g(X) = \int g f$ for $g \ge 0$; $aX + b$, $a \ne 0$,
-    has the density $f((x - b)/a)/|a|$; and for independent $X$ and $Y$ with densities $f$ and $g$, $X + Y$
-    has the density $\int f(x)\,g(\cdot - x)\,\mathrm{d}x$, and $\mathbb{E}(1_{X > 0}\,Y) = \Pr(X >
-    0)\,\mathbb{E}\,Y$.
+def densities(**_: sp.Basic) -> None:
+    r"""For a real $X$ with density $f$ and $g \ge 0$, $<<mean>>$. For $<<nonzero>>$, the density of $aX + b$
+    is
+
+    $$<<scaled>> .$$
+
+    For $Y$ independent of $X$, with density $f_Y$,
+
+    $$<<sum>>, \qquad <<split>> .$$
     """
     x, low, size = sp.Symbol("x", real=True), sp.Symbol("l", real=True), sp.Symbol("a", positive=True)
     # two instances: a uniform variable that is stretched and moved still has all its mass,

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from fractions import Fraction
-from itertools import product
 from math import inf
+from typing import Any
 
 import numpy as np
 import sympy as sp
 
 from sparse_robust.proofs.deep.written import NET as VALUE
 from sparse_robust.proofs.deep.written import POINT, SIGMA, at_points, row
-from sparse_robust.proofs.formulas import Case, chain, operator
-from sparse_robust.proofs.foundations.norms import SIGN_BRANCHES
+from sparse_robust.proofs.formulas import Case, Every, Total, chain, evaluate, holds, operator
+from sparse_robust.proofs.foundations.norms import NEGATIVE, POSITIVE, SIGN_BRANCHES
 from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.intervals import (
     live_net,
@@ -237,42 +238,100 @@ def activation_sparsity(**_: sp.Basic) -> None:
         assert abs(diagonal).sum(0).max() == abs(diagonal).sum(1).max() == max(states)
 
 
+UNIT_U, STATE = sp.Symbol("u", integer=True), sp.Symbol("s", real=True)
+WEIGHT_U, LOWEST, ACTIVATION, HIGHEST = (sp.IndexedBase(name, real=True) for name in ("w", "l", "a", "r"))
+POSITIVE_PART, NEGATIVE_PART = sp.Max(WEIGHT_U[UNIT_U], 0), sp.Min(WEIGHT_U[UNIT_U], 0)
+
+
+def interval_case(weights: Sequence[Any], ends: Sequence[tuple[Any, Any, Any]], state: Any = 1) -> Case:
+    """Weights, (lower end, value, upper end) of every unit, and a state for all of them."""
+    low, value, high = (dict(enumerate(column)) for column in zip(*ends, strict=True))
+    named = {WEIGHT_U: dict(enumerate(weights)), LOWEST: low, ACTIVATION: value, HIGHEST: high}
+    return {**named, UNIT_U: range(len(ends)), STATE: state}
+
+
+def interval_cases() -> list[Case]:
+    """Both ends attained, on the left of 0, around it and on the right of it; and random values inside."""
+    rng, cases = random.Random(47), list[Case]()
+    for state in (0, 1):
+        for middle in (-3, 0, 3):
+            left, right = (middle - 1, middle - 1, middle + 1), (middle - 1, middle + 1, middle + 1)
+            cases += [interval_case((2, -3), ends, state) for ends in ((left, right), (right, left))]
+        for _ in range(6):
+            drawn = [sorted(Fraction(rng.randint(-9, 9), 2) for _ in range(3)) for _ in range(3)]
+            weights = [rng.randint(-3, 3) for _ in drawn]
+            cases.append(interval_case(weights, [(low, a, high) for low, a, high in drawn], state))
+    return cases
+
+
 @statement(
     "lem-interval",
     kind="lemma",
     title="Interval arithmetic through a layer",
     source="folklore",
     status="proved",
+    hypotheses={
+        "between": Every(
+            sp.And(LOWEST[UNIT_U] <= ACTIVATION[UNIT_U], ACTIVATION[UNIT_U] <= HIGHEST[UNIT_U]), UNIT_U
+        ),
+        "state": sp.Eq(STATE**2, STATE),
+    },
+    without={
+        "between": lambda: interval_case((2, -3), [(0, 5, 1), (0, 0, 1)]),
+        "state": lambda: interval_case((2, -3), [(0, 1, 1), (0, 0, 1)], 2),
+    },
+    claims={
+        "sums": chain(
+            Total(POSITIVE_PART * LOWEST[UNIT_U] + NEGATIVE_PART * HIGHEST[UNIT_U], UNIT_U),
+            sp.Le,
+            Total(WEIGHT_U[UNIT_U] * ACTIVATION[UNIT_U], UNIT_U),
+            sp.Le,
+            Total(POSITIVE_PART * HIGHEST[UNIT_U] + NEGATIVE_PART * LOWEST[UNIT_U], UNIT_U),
+        ),
+        "low": Every(sp.Le(sp.Min(LOWEST[UNIT_U], 0), STATE * ACTIVATION[UNIT_U]), UNIT_U),
+        "high": Every(sp.Le(STATE * ACTIVATION[UNIT_U], sp.Max(HIGHEST[UNIT_U], 0)), UNIT_U),
+    },
+    cases=interval_cases,
 )
-def interval_layer() -> None:
-    r"""Let $l_u \le a_u \le r_u$ for every unit $u$, and $w^+ = \max(w, 0)$, $w^- = \min(w, 0)$. Then
+def interval_layer(sums: tuple[sp.Le, ...], low: Every, high: Every) -> None:
+    r"""Let $<<between>>$. Then
 
-    $$\sum_u (w_u^+ l_u + w_u^- r_u) \le \sum_u w_u a_u \le \sum_u (w_u^+ r_u + w_u^- l_u),$$
+    $$<<sums>>,$$
 
-    and with $D \in \{0, 1\}$: $D a$ lies between $\min(l, 0)$ and $\max(r, 0)$.
+    and for a state $s \in \{0, 1\}$, $<<state>>$: $<<low>>$, and $<<high>>$.
     """
     below, above = sp.symbols("s r", nonnegative=True)  # a - l and r - a
-    a = sp.Symbol("a", real=True)
-    for w in (sp.Symbol("w", positive=True), sp.Integer(0), sp.Symbol("w", negative=True)):
-        ends = product_interval((np.array([a - below]), np.array([a + above])), np.array([[w]]))
-        assert sp.expand(w * a - ends[0][0]).is_nonnegative
-        assert sp.expand(ends[1][0] - w * a).is_nonnegative
-    for value in SIGN_BRANCHES:
-        for state in (0, 1):
-            low, high = sp.Min(value - below, 0), sp.Max(value + above, 0)
-            assert low == sp.Min(low, state * value) or sp.expand(state * value - low).is_nonnegative
-            assert high == sp.Max(high, state * value) or sp.expand(high - state * value).is_nonnegative
-    for left, right in product(range(-2, 3), repeat=2):  # and this is what the code computes
-        ends = switched((np.array([left]), np.array([right])), np.array([True]), np.array([False]))
-        assert (ends[0][0], ends[1][0]) == (min(left, 0), max(right, 0))
+    others = {POSITIVE: sp.Symbol("v", positive=True), NEGATIVE: sp.Symbol("v", negative=True)}
+    for a in SIGN_BRANCHES:
+        ends = {LOWEST[UNIT_U]: a - below, HIGHEST[UNIT_U]: a + above}
+        for weight in SIGN_BRANCHES:  # both sides are sums over units: it is enough to take one
+            one = interval_case([weight.subs(others)], [(a - below, a, a + above)])
+            assert all(holds(part, one) for part in sums)
+        least, most = low.body.lhs.subs(ends), high.body.rhs.subs(ends)
+        for state in (0, 1):  # s a is at least 0 or at least l, and an extremum with 0 is beyond both
+            assert sp.Min(least, state * (a - below)) == least
+            assert sp.Max(most, state * (a + above)) == most
+            assert (state * a - state * (a - below)).expand().is_nonnegative
+            assert (state * (a + above) - state * a).expand().is_nonnegative
+    for case in interval_cases():  # and this is what the code computes
+        low_end, high_end, w = (
+            np.array(list(case[base].values()), dtype=object) for base in (LOWEST, HIGHEST, WEIGHT_U)
+        )
+        computed = product_interval((low_end, high_end), w[:, None])
+        assert [end[0] for end in computed] == [evaluate(sums[0].lhs, case), evaluate(sums[1].rhs, case)]
+        either, sure = np.ones(len(w), dtype=bool), np.zeros(len(w), dtype=bool)
+        low_end, high_end = switched((low_end, high_end), either, sure)
+        for u in case[UNIT_U]:
+            assert low_end[u] == evaluate(low.body.lhs.subs(UNIT_U, u), case)
+            assert high_end[u] == evaluate(high.body.rhs.subs(UNIT_U, u), case)
     rng = random.Random(47)
     for net, ball in random_cases(seed=47, count=9):
         bounds = preactivation_bounds(net, ball)
         for _ in range(10):
             x = random_point(rng, ball)
-            for (low, high), z in zip(bounds, net.preactivations(x), strict=True):
-                assert (low <= z).all()
-                assert (z <= high).all()
+            for (lowest, highest), z in zip(bounds, net.preactivations(x), strict=True):
+                assert (lowest <= z).all()
+                assert (z <= highest).all()
 
 
 def live_case(net: ReluNet, ball: Ball, q: float) -> Case:

@@ -3,18 +3,20 @@ it."""
 
 from __future__ import annotations
 
-import random
+from itertools import product
 from math import inf
+from typing import Any
 
+import numpy as np
 import sympy as sp
 
-from sparse_robust.proofs.formulas import Case, chain
+from sparse_robust.proofs.formulas import Case, Largest, Total, chain, operator
 from sparse_robust.proofs.foundations.norms import SIGN_BRANCHES
+from sparse_robust.proofs.foundations.notation import NORM, Q, p_norm
 from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.intervals import norm_power
 from sparse_robust.theory.kinks import attained_patterns
 from sparse_robust.theory.lipschitz import induced_norm, layer_product, lipschitz_power
-from sparse_robust.theory.networks import fractions
 
 from . import segments as _segments  # registers its statements before these
 from .cases import (
@@ -55,6 +57,50 @@ def layer_bound(norm: sp.Expr, active: sp.Expr, length: sp.Expr) -> sp.Expr:
     return norm * active * length
 
 
+def by_definition(w: np.ndarray, q: Any) -> Any:
+    """The largest ||W v||_q over the unit ball: at a corner of it, or from the eigenvalues of W^T W."""
+    if q == 2:
+        gram = sp.Matrix(w.T @ w)
+        return sp.sqrt(max(gram.eigenvals(), key=lambda value: value.evalf()))
+    ends = np.eye(w.shape[1], dtype=int) if q == 1 else np.array(list(product((-1, 1), repeat=w.shape[1])))
+    return max(p_norm(w @ v, q) for v in ends.astype(object))
+
+
+A, M, V, D = (sp.Symbol(name) for name in ("A", "W", "v", "D"))
+ROW, COLUMN = sp.symbols("i u", integer=True)
+INDUCED = operator("Induced", r"\lVert {0} \rVert_{{{1} \to {1}}}", by_definition, nonnegative=True)
+ONCE = operator("Once", "{0} {1}", lambda w, v: w @ v)
+TWICE = operator("Twice", "{0} {1} {2}", lambda a, w, v: a @ (w @ v))
+AT = operator("At", "{0}_{{{1} {2}}}", lambda w, i, u: w[int(i), int(u)], real=True)
+FLIPPED = operator("Turned", "{0}^T", lambda w: w.T)
+
+
+def norms_case(
+    a: object, w: object, v: object, q: object, states: tuple[tuple[int, ...], ...] = ((1, 0), (0, 0))
+) -> Case:
+    """Two matrices, a vector, the states of two units, and q."""
+    left, right = (np.array(m, dtype=object) for m in (a, w))
+    return {
+        A: left,
+        M: right,
+        V: np.array(v, dtype=object),
+        D: np.array(states, dtype=object),
+        ROW: range(len(right)),
+        COLUMN: range(right.shape[1]),
+        J: range(len(states)),
+        Q: q,
+    }
+
+
+def norms_cases() -> list[Case]:
+    """All bounds attained for each q, in between strictly; no unit active; wide and tall matrices."""
+    turn, shear, wide = ((1, 1), (1, -1)), ((2, 1), (0, 1)), ((1, -2, 3), (0, 4, -1))
+    exact = [norms_case(turn, turn, v, q) for q, v in ((1, (1, 0)), (sp.oo, (1, 1)), (2, (3, -1)))]
+    qs = (1, 2, sp.oo)
+    loose = [norms_case(turn, shear, (1, -2), q, ((0, 0), (0, 0))) for q in qs]
+    return [*exact, *loose, *(norms_case(shear, wide, (1, 0, -1), q) for q in qs)]
+
+
 @statement(
     "lem-induced-norms",
     kind="lemma",
@@ -62,59 +108,64 @@ def layer_bound(norm: sp.Expr, active: sp.Expr, length: sp.Expr) -> sp.Expr:
     source="folklore",
     status="kernel proved, glue argued",
     uses=("lem-cauchy-schwarz",),
+    claims={
+        "product": chain(
+            NORM(TWICE(A, M, V), Q),
+            sp.Le,
+            INDUCED(A, Q) * NORM(ONCE(M, V), Q),
+            sp.Le,
+            INDUCED(A, Q) * INDUCED(M, Q) * NORM(V, Q),
+        ),
+        "columns": sp.Eq(INDUCED(M, 1), Largest(Total(sp.Abs(AT(M, ROW, COLUMN)), ROW), COLUMN)),
+        "rows": sp.Eq(INDUCED(M, sp.oo), Largest(Total(sp.Abs(AT(M, ROW, COLUMN)), COLUMN), ROW)),
+        "exchange": sp.Eq(INDUCED(M, 1), INDUCED(FLIPPED(M), sp.oo)),
+        "spectral": sp.Eq(INDUCED(M, 2), INDUCED(FLIPPED(M), 2)),
+        "states": sp.Eq(INDUCED(D, Q), Largest(AT(D, J, J), J)),
+    },
+    cases=norms_cases,
 )
-def induced_norms() -> None:
+def induced_norms(columns: sp.Eq, rows: sp.Eq, **_: sp.Basic) -> None:
     r"""Let $\lVert W \rVert_{q \to q} = \max_{v \ne 0} \lVert W v \rVert_q / \lVert v \rVert_q$. Then
-    $\lVert A W v \rVert_q \le \lVert A \rVert_{q \to q} \lVert W \rVert_{q \to q} \lVert v \rVert_q$.
 
-    $\lVert W \rVert_{1 \to 1}$ is the largest column sum of absolute values,
-    $\lVert W \rVert_{\infty \to \infty}$ the largest row sum. So $\lVert W \rVert_{1 \to 1} = \lVert W^T
-    \rVert_{\infty \to \infty}$, while $\lVert W \rVert_{2 \to 2} = \lVert W^T \rVert_{2 \to 2}$. A diagonal
-    matrix of zeros and ones has norm 1, or 0 if all are zeros.
+    $$<<product>> .$$
+
+    The induced norms are the largest column sum and the largest row sum of absolute values,
+
+    $$<<columns>>, \qquad <<rows>> .$$
+
+    So $<<exchange>>$, while $<<spectral>>$. A diagonal matrix of zeros and ones has norm 1, or 0 if all are
+    zeros: $<<states>>$.
     """
-    # Submultiplicative: ||W v|| = ||W|| ||v|| - s by the definition, ||A (W v)|| = ||A|| ||W v|| - t
-    outer, inner, length = sp.symbols("A W v", nonnegative=True)
-    s, t = sp.symbols("s t", nonnegative=True)
-    twice = outer * (inner * length - s) - t
-    assert sp.expand(layer_bound(outer, inner, length) - twice).is_nonnegative
-    size, u, i = (
-        sp.Symbol("m", integer=True, positive=True),
-        sp.Symbol("u", integer=True),
-        sp.Symbol("i", integer=True),
-    )
-    entry, slack = sp.IndexedBase("v", nonnegative=True), sp.IndexedBase("s", nonnegative=True)
-    largest = sp.Symbol("S", nonnegative=True)
-    # |sum_u a_u| is s sum_u a_u with s = 1 or -1, at most sum_u |a_u| term by term. So
+    # The first line is the definition, for A and W v, then for W and v. The sums: |sum_u a_u| is s sum_u a_u
+    # with s = 1 or -1, at most sum_u |a_u| term by term.
     for term in SIGN_BRANCHES:
         assert all((sp.Abs(term) - sign * term).is_nonnegative for sign in (1, -1))
+    size = sp.Symbol("m", integer=True, positive=True)
+    entry, slack = sp.IndexedBase("v", nonnegative=True), sp.IndexedBase("s", nonnegative=True)
+    largest = sp.Symbol("S", nonnegative=True)
     # ||W v||_1 <= sum_u |v_u| (column sum)_u, each column sum is the largest one less some slack
-    gap = largest * sp.Sum(entry[u], (u, 1, size)) - sp.Sum(entry[u] * (largest - slack[u]), (u, 1, size))
-    assert sp.simplify(gap.expand() - sp.Sum(entry[u] * slack[u], (u, 1, size))) == 0
+    span = (COLUMN, 1, size)
+    total, less = sp.Sum(entry[COLUMN], span), sp.Sum(entry[COLUMN] * (largest - slack[COLUMN]), span)
+    assert sp.simplify((largest * total - less).expand() - sp.Sum(entry[COLUMN] * slack[COLUMN], span)) == 0
     # |(W v)_i| <= sum_u |W_iu| |v_u| with |v_u| = ||v||_inf - s_u
     weight = sp.IndexedBase("w", nonnegative=True)
-    row = largest * sp.Sum(weight[u], (u, 1, size)) - sp.Sum(weight[u] * (largest - slack[u]), (u, 1, size))
-    assert sp.simplify(row.expand() - sp.Sum(weight[u] * slack[u], (u, 1, size))) == 0
+    total, less = sp.Sum(weight[COLUMN], span), sp.Sum(weight[COLUMN] * (largest - slack[COLUMN]), span)
+    assert sp.simplify((largest * total - less).expand() - sp.Sum(weight[COLUMN] * slack[COLUMN], span)) == 0
     for w in SIGN_BRANCHES:  # attained for the signs of the row; and a unit vector picks its column
         assert w * sp.sign(w) == sp.Abs(w)
-    rows = sp.Symbol("n", integer=True, positive=True)
-    matrix = sp.MatrixSymbol("W", rows, size)
-    assert matrix.T[u, i] == matrix[i, u]  # row u of W^T is column u of W
-    # ||W v||^2 = v . W^T W v <= ||v|| ||W^T|| ||W v||: divide by ||v|| ||W v||
+    # row u of W^T is column u of W: the sums exchange their roles
+    count = sp.Symbol("n", integer=True, positive=True)
+    matrix = sp.MatrixSymbol("W", count, size)
+    assert matrix.T[COLUMN, ROW] == matrix[ROW, COLUMN]
+    entries = {AT(M, ROW, COLUMN): sp.Abs(matrix[ROW, COLUMN])}
+    assert columns.rhs.body.body.subs(entries) == rows.rhs.body.body.subs(entries)
+    # ||W v||^2 = v . W^T W v <= ||v|| ||W^T|| ||W v|| (lem-cauchy-schwarz): divide by ||v|| ||W v||
     image, vector, back = sp.symbols("Wv v WT", positive=True)
     assert sp.simplify((vector * back * image - image**2) / (vector * image) - (back - image / vector)) == 0
-    rng = random.Random(44)
-    for _ in range(20):
-        w = fractions([[rng.randint(-4, 4) for _ in range(3)] for _ in range(2)])
-        for q, dual in ((1, inf), (inf, 1)):
-            assert induced_norm(w, q) == induced_norm(w.T, dual)
-            v = fractions([rng.randint(-4, 4) for _ in range(3)])
-            assert norm_power(w @ v, q) <= induced_norm(w, q) * norm_power(v, q)
-        columns, sums = abs(w).sum(0), abs(w).sum(1)
-        unit = fractions([int(k == columns.argmax()) for k in range(3)])
-        assert norm_power(w @ unit, 1) == induced_norm(w, 1)  # both are attained
-        signs = fractions([1 if k >= 0 else -1 for k in w[sums.argmax()]])
-        assert norm_power(w @ signs, inf) == induced_norm(w, inf)
-        assert abs(induced_norm(w, 2) - induced_norm(w.T, 2)) < 1e-9
+    for case in norms_cases():  # and this is what the code computes
+        for w in (case[A], case[M]):
+            assert all(induced_norm(w, q) == by_definition(w, sp.oo if q == inf else q) for q in (1, inf))
+            assert abs(induced_norm(w.astype(float), 2) - float(by_definition(w, 2))) < 1e-9
 
 
 @statement(

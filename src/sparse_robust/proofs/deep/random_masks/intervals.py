@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import partial
+from math import comb
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
-from sparse_robust.proofs.formulas import OUTCOMES, Case, Mean, Pr, chain
+from sparse_robust.proofs.formulas import OUTCOMES, Case, Mean, Pr, chain, evaluate, root
 from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.mask_bounds import path_norm, path_norm_bound, path_norm_variance
 from sparse_robust.theory.mask_derivatives import probability
@@ -92,28 +93,60 @@ def mean_beyond(beyond: sp.Le) -> None:
     assert sp.simplify(beyond.rhs - beyond_level(VAR, LEVEL - MU)) == 0
 
 
+COUNT, DELTA, RANGE = sp.symbols(r"n \delta s", real=True)
+SAMPLE_MEAN, SAMPLE_VARIANCE = sp.Symbol(r"\bar X", real=True), sp.Symbol("V", real=True)
+EXPECTED = sp.Symbol(r"\mathbb{E} X", real=True)
+HALF_WIDTH = root(2 * SAMPLE_VARIANCE * sp.log(4 / DELTA) / COUNT) + 7 * RANGE * sp.log(4 / DELTA) / (
+    3 * (COUNT - 1)
+)
+
+
+def coin_case(n: int, share: float, delta: float, size: float = 1.0) -> Case:
+    """All samples of n coins that show ``size`` or 0, by how many show ``size``."""
+    outcomes = []
+    for k in range(n + 1):
+        mean, variance = size * k / n, size**2 * k * (n - k) / (n * (n - 1))
+        mass = comb(n, k) * Fraction(share) ** k * (1 - Fraction(share)) ** (n - k)
+        outcomes.append((mass, {SAMPLE_MEAN: mean, SAMPLE_VARIANCE: variance}))
+    return {OUTCOMES: outcomes, COUNT: n, DELTA: delta, RANGE: size, EXPECTED: size * share}
+
+
+def coin_cases() -> list[Case]:
+    """A coin that is constant, one that shows rarely what it can, many small ones; a high confidence."""
+    return [
+        coin_case(2, 0.0, 0.5, size=0.0),
+        coin_case(10, 0.2, 0.05),
+        coin_case(10, 0.5, 0.005),
+        coin_case(400, 0.5, 0.5, size=0.01),
+    ]
+
+
 @statement(
     "lem-empirical-bernstein",
     kind="lemma",
     title="The empirical Bernstein interval",
     source="Maurer and Pontil 2009, theorem 4",
     status="cited",
+    claims={"coverage": sp.Ge(Pr(sp.Abs(EXPECTED - SAMPLE_MEAN) <= HALF_WIDTH), 1 - DELTA)},
+    cases=coin_cases,
 )
-def empirical_bernstein() -> None:
+def empirical_bernstein(coverage: sp.Ge) -> None:
     r"""Let $X_1, \dots, X_n$, $n \ge 2$, be independent copies of a variable with values in an interval of
-    length $s$, with sample mean $\bar X$ and sample variance $V$. With probability at least $1 - \delta$,
+    length $s$, with sample mean $\bar X$ and sample variance $V$. For $0 < \delta < 1$
 
-    $$\bigl|\mathbb{E} X - \bar X\bigr| \le \sqrt{\frac{2 V \log(4/\delta)}{n}}
-      + \frac{7 s \log(4/\delta)}{3 (n - 1)} .$$
+    $$<<coverage>> .$$
 
     Nothing else is assumed about $X$.
     """
+    half_width = coverage.lhs.args[0].rhs
     generator = np.random.Generator(np.random.PCG64(79))
     for n in (10, 100):
         coins = (generator.random((2000, n)) < PROBABILITY).astype(float)
         widths = np.array([bernstein_half_width(row, spread=1.0, confidence=0.95) for row in coins])
         missed = np.abs(coins.mean(1) - PROBABILITY) > widths
         assert missed.mean() <= 0.05
+        sample = {SAMPLE_VARIANCE: float(coins[0].var(ddof=1)), COUNT: n, RANGE: 1.0, DELTA: 0.05}
+        assert abs(float(evaluate(half_width, sample)) - widths[0]) < 1e-12  # what the code computes
 
 
 LOW_MEAN = Mean(sp.Min(X, LEVEL) - B * sp.Min(NORM, LEVEL)) + B * MU

@@ -1,11 +1,10 @@
-"""Theorems D and E: spectral norms of random masks, and what magnitude pruning keeps."""
+"""Spectral norms under masks, both norms at once, and Theorem E: what magnitude pruning keeps."""
 
 from __future__ import annotations
 
 import math
 import random
 from fractions import Fraction
-from functools import partial
 
 import numpy as np
 import sympy as sp
@@ -15,14 +14,13 @@ from sparse_robust.proofs.formulas import Case, chain, evaluate, operator
 from sparse_robust.proofs.statement import statement
 from sparse_robust.theory.lipschitz import lipschitz_power
 from sparse_robust.theory.mask_bounds import (
-    bernstein_bound,
     energy_bound,
     gaussian_energy,
     kept_energy,
     norm_product_power,
 )
-from sparse_robust.theory.mask_enumeration import Masks, expectation, kept_sums
-from sparse_robust.theory.networks import Array, ReluNet, exact_net, float_net
+from sparse_robust.theory.mask_enumeration import expectation, kept_sums
+from sparse_robust.theory.networks import Array, ReluNet, exact_net
 from sparse_robust.theory.regions import regions
 
 from .cases import random_cases, random_net, tight_cases
@@ -37,11 +35,6 @@ EVEN = exact_net([[[1], [1]]], [1])
 def spectral_squared(w: sp.Matrix) -> sp.Expr:
     """||W||_2^2, exactly."""
     return max((w.T * w).eigenvals(), key=lambda value: value.evalf())
-
-
-def spectral_norm(weight: Array, masks: Masks) -> float:
-    """||W * M||_2 for the one mask given, in floating point."""
-    return float(np.linalg.norm(weight * masks[0], 2))
 
 
 def largest(weight: Array, count: int) -> Array:
@@ -112,34 +105,6 @@ def spectral_norm_grows(**_: sp.Basic) -> None:
 
     $$<<start>> .$$
     """
-
-
-@statement(
-    "thm-d-bernstein",
-    kind="theorem",
-    title="Theorem D: spectral norms by matrix Bernstein",
-    source="Tropp 2015, theorem 1.6.2, applied to masks",
-    status="cited",
-    uses=("lem-3-1-repaired",),
-)
-def theorem_d() -> None:
-    r"""For an $n \times m$ matrix $W'$ with entries of absolute value at most $w$, rows and columns of
-    squared length at most $\nu$, a mask with sparsity $0 < \alpha < 1$ and $\ell = \log(n + m)$,
-
-    $$\begin{aligned} \mathbb{E} \lVert W' \circ M \rVert_2 \le {} & (1 - \alpha) \lVert W' \rVert_2
-      + \sqrt{2 \alpha (1 - \alpha)\, \nu\, \ell} \\
-      & + \tfrac13 \max(\alpha, 1 - \alpha)\, w\, \ell . \end{aligned}$$
-
-    With $b_j$ for the right side in layer $j$, $\mathbb{E} L_2 \le \lVert c \rVert_2 \prod_j b_j$, as the
-    layers are independent.
-    """
-    rng = random.Random(76)
-    for shape in ((2, 2), (3, 3), (2, 4)):
-        net = random_net(rng, shape)
-        single = float_net([net.weights[0].astype(float)], np.eye(1, shape[1])[0])  # readout of length 1
-        sums = kept_sums([shape], partial(spectral_norm, single.weights[0]))
-        for alpha in (0.0, 0.05, 0.3, 0.5, 0.9, 1.0):
-            assert expectation([shape], sums, [alpha]) <= bernstein_bound(single, [alpha]) + 1e-12
 
 
 GRADIENT = sp.Symbol("g")

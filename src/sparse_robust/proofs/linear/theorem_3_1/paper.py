@@ -123,38 +123,6 @@ def mean_margin(law: FiniteLaw, model: Binary) -> Fraction:
     return sum((mass * m for mass, m, _ in class_terms(law, model)), Fraction(0))
 
 
-@statement(
-    "lem-expectation",
-    kind="lemma",
-    title="What is used about expectations",
-    source="any text on measure, for example Billingsley, Probability and Measure",
-    status="cited",
-)
-def expectation() -> None:
-    r"""Expectation is linear and monotone, $\mathbb{E}(1_A X) = \Pr(A)\,\mathbb{E}(X \mid A)$ for
-    $\Pr(A) > 0$, and for $g \ge 0$ it may be exchanged with an integral (Tonelli),
-    $\int_0^\infty \mathbb{E}\,g_s \,\mathrm{d}s = \mathbb{E}\int_0^\infty g_s\,\mathrm{d}s$.
-
-    For a finite distribution, a test set for instance, these are facts about finite sums, and the check
-    proves linearity and monotonicity for sums of every length.
-    """
-    n, i = sp.Symbol("n", integer=True, positive=True), sp.Symbol("i", integer=True)
-    p, gap = (sp.IndexedBase(s, nonnegative=True) for s in ("p", "g"))
-    x, y = (sp.IndexedBase(s, real=True) for s in ("x", "y"))
-    a, b = sp.symbols("a b", real=True)
-
-    def mean(outcome: sp.Expr) -> sp.Expr:
-        return sp.Sum(p[i] * outcome, (i, 1, n))
-
-    linear_gap = mean(a * x[i] + b * y[i]).expand() - a * mean(x[i]) - b * mean(y[i])
-    assert sp.simplify(linear_gap) == 0
-    assert mean(gap[i]).is_nonnegative  # E(Y - X) >= 0 where Y - X = g >= 0 pointwise
-    for example in random_binary(seed=30):
-        law, model = example.law, example.model
-        direct = sum(a.mass * model.margin(a.label, a.x) for a in law.atoms if model.correct(a.label, a.x))
-        assert direct == law.probability(model.correct) * law.given(model.correct).expect(model.margin)
-
-
 def attacked_points() -> Iterator[Case]:
     """Every point of every distribution, attacked."""
     for case in population(31):
