@@ -112,6 +112,22 @@ def test_a_loose_bound_needs_a_reason() -> None:
     replace(example(), claims=loose, loose={"markov": "three is generous"}).check()
 
 
+@pytest.mark.parametrize(
+    ("bound", "generous"),
+    [
+        (Every(sp.Le(P[K], X), K, K >= 2), Every(sp.Le(P[K], 2 * X), K, K >= 2)),
+        (sp.Implies(X >= A, sp.Le(P[2], X)), sp.Implies(X >= A, sp.Le(P[2], 2 * X))),
+        (sp.Le(P[2], X), sp.Implies(X >= 2 * A, sp.Le(P[2], X))),  # only where the premise is false
+    ],
+)
+def test_a_bound_inside_has_to_be_attained_too(bound: sp.Basic, generous: sp.Basic) -> None:
+    case: Case = {K: (1, 2), P: {1: 9, 2: Fraction(1, 3)}, X: Fraction(1, 3), A: Fraction(1, 3)}
+    plain = replace(example(), hypotheses={}, without={}, prose="$<<bound>>$", cases=lambda: [case])
+    replace(plain, claims={"bound": bound}, proof=lambda bound: None).check()
+    with pytest.raises(AssertionError, match="never attained"):
+        replace(plain, claims={"bound": generous}, proof=lambda bound: None).check()
+
+
 def test_evaluation_is_exact() -> None:
     norm = operator("Euclid", r"\lVert {0} \rVert", lambda v: sp.sqrt(sp.Rational(v @ v)))
     dot = operator("Scalar", "{a}^T {b}", lambda u, v: u @ v)

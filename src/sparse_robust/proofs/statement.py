@@ -20,8 +20,9 @@ their values. :meth:`Statement.check` runs the derivation with the claims as key
 arguments, and reads the very same formulas in every case of ``cases()``:
 
 - where all hypotheses hold, every claim must hold;
-- every inequality must be attained up to one per cent in some case (so that no smaller constant survives),
-  unless ``loose`` says why it is not; of an :class:`Iff` both sides hold in one case and fail in another;
+- every inequality, also inside :class:`Every` and behind ``sp.Implies`` (there unless it is one with 0), must
+  be attained up to one per cent in some case, so that no smaller constant survives, unless ``loose`` says why
+  it is not; of an :class:`Iff` both sides hold in one case and fail in another;
 - for each hypothesis, ``without`` has a case that meets all the others and fails a claim, or the reason
   why there is none. Such cases are among those tried, so that a hypothesis dropped turns the check red.
 
