@@ -140,7 +140,7 @@ def saddle_case(radius: str) -> Case:
         "shifted": sp.Eq(M + STEP, SOFT(M, EPS)),
     },
     cases=lambda: [saddle_case("1"), saddle_case("1/4"), saddle_case("3")],
-    without={"weak": lambda: saddle_case("5")},
+    without={"weak": lambda: saddle_case("13/4")},
 )  # fmt: skip
 def saddle(saddle: tuple[sp.Eq, ...], move: sp.Eq, shifted: sp.Eq) -> None:
     r"""For $<<weak>>$
@@ -191,7 +191,7 @@ def strong_cases() -> list[Case]:
         "best": chain(R_INF, sp.Le, CDF((NORM_INF(M) - EPS) / SIGMA), sp.Le, sp.Rational(1, 2)),
     },
     cases=strong_cases,
-    without={"strong": lambda: gaussian_cases()[0]},
+    without={"strong": lambda: gaussian_case(MEANS, MEANS, sp.Integer(2), sp.Rational(7, 2))},
 )
 def weak_signal(soft: sp.Eq, best: tuple[sp.Le, ...]) -> None:
     r"""If $<<strong>>$, then $<<soft>>$, and for every $w$

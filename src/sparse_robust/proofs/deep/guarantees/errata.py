@@ -58,7 +58,7 @@ def tie_cases() -> list[Case]:
     status="checked exactly on an example",
     uses=("def-gamma", "lem-regions"),
     hypotheses={"radius": sp.Ge(R, 1)},
-    without={"radius": lambda: {**tie_cases()[0], R: Fraction(1, 2), GAMMA: Fraction(1, 2)}},
+    without={"radius": lambda: {**tie_cases()[0], R: Fraction(9, 10), GAMMA: Fraction(9, 10)}},
     claims={
         "x": sp.Eq(X, -1),
         "margin": sp.Eq(MARGIN, 1),

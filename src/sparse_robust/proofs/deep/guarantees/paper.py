@@ -153,8 +153,8 @@ def constant_too_small() -> Case:
 
 
 def beyond_gamma() -> Case:
-    """A perturbation of length 3/2 where only 1 is certified."""
-    return certified_case([LINE], fractions([-1]), Fraction(2), fractions(["3/2"]))
+    """A perturbation of length 9/8 where only 1 is certified."""
+    return certified_case([LINE], fractions([-1]), Fraction(2), fractions(["9/8"]))
 
 
 def one_rival_leads() -> Case:
@@ -366,8 +366,8 @@ def bent() -> Case:
 
 
 def ball_too_small() -> Case:
-    """h(x) = -x at -1 with R = 1/2: the certificate is cut off by the radius of the ball."""
-    return certified_case([LINE], fractions([-1]), Fraction(1, 2), fractions([0]))
+    """h(x) = -x at -1 with R = 9/10: the certificate is cut off by the radius of the ball."""
+    return certified_case([LINE], fractions([-1]), Fraction(9, 10), fractions([0]))
 
 
 @statement(

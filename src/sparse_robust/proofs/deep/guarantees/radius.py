@@ -59,8 +59,8 @@ def radius_cases() -> list[Case]:
 
 
 def beyond_the_jump() -> Case:
-    """r = 2 beyond R = 1, where the constant has jumped."""
-    return radius_case(no_fixed_point(), fractions([0]), Fraction(1), Fraction(2))
+    """r = 9/8 beyond R = 1, where the constant has jumped."""
+    return radius_case(no_fixed_point(), fractions([0]), Fraction(1), Fraction(9, 8))
 
 
 @statement(
@@ -129,7 +129,7 @@ JUMP = Steps(((Fraction(1), Fraction(1)), (EIGHT, Fraction(10))))
 LATE = Steps(((Fraction(1), Fraction(1)), (EIGHT, Fraction(2))))
 SMALL_JUMP = Steps(((Fraction(1), Fraction(1)), (EIGHT, Fraction(5, 4))))
 GENTLE = Steps(((EIGHT, Fraction(1, 2)),))
-SINKING = Steps(((Fraction(1), Fraction(100)), (EIGHT, Fraction(10))))
+SINKING = Steps(((Fraction(1), Fraction(11)), (EIGHT, Fraction(10))))
 EXAMPLES = tuple(
     zip(
         (Fraction(1), Fraction(4), Fraction(5), Fraction(11, 10), Fraction(1)),
@@ -168,8 +168,8 @@ def best_cases() -> list[Case]:
 
 
 def steep_only_near() -> Case:
-    """L = 100 up to 1 and 10 beyond: a larger ball with a smaller constant certifies more than gamma*."""
-    return steps_case(Fraction(4), SINKING, Fraction(3, 2))
+    """L = 11 up to 1 and 10 beyond: a larger ball with a smaller constant certifies more than gamma*."""
+    return steps_case(Fraction(99, 10), SINKING, Fraction(3, 2))
 
 
 @statement(

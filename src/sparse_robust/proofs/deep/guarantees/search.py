@@ -162,7 +162,7 @@ def rivals_cases() -> list[Case]:
 
 def sinking_rival() -> Case:
     """A constant that is smaller on larger balls certifies more there than gamma*."""
-    return rivals_case((Fraction(4), SINKING), EXAMPLES[0])
+    return rivals_case((Fraction(99, 10), SINKING), EXAMPLES[0])
 
 
 @statement(

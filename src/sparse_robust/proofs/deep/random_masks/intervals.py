@@ -59,7 +59,7 @@ def level_cases() -> list[Case]:
 
 def below_the_mean() -> Case:
     """A level below the mean of a fair coin."""
-    return level_case([(Fraction(1, 2), Fraction(0)), (Fraction(1, 2), Fraction(1))], Fraction(-1, 4))
+    return level_case([(Fraction(1, 2), Fraction(0)), (Fraction(1, 2), Fraction(1))], Fraction(-1, 20))
 
 
 @statement(

@@ -57,8 +57,8 @@ def recursion_cases() -> list[Case]:
 
 
 def above_one() -> Case:
-    """s = 2 behind three layers, where the recursion is below the truth."""
-    return {**recursion_cases()[-1], S: Fraction(2)}
+    """s = 9/8 behind three layers, where the recursion is below the truth."""
+    return {**recursion_cases()[-1], S: Fraction(9, 8)}
 
 
 def below_zero() -> Case:
