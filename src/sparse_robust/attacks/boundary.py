@@ -85,29 +85,29 @@ def slide(
     boundary that is nearest to x in the box: sequential quadratic programming, damped.
     """
     at = start
-    nearest = torch.full_like(x, torch.inf)
+    nearest = torch.full(x.shape, torch.inf, dtype=x.dtype, device=x.device)
     length = norms(nearest, y)
+
+    def keep(lead: Tensor, offset: Tensor) -> None:
+        distance = norms(offset, y)
+        better = (lead > 0) & (distance < length)
+        nearest[better], length[better] = at[better], distance[better]
+
     for step in range(walk.steps):
         lead, gradient = lead_and_gradient(logits_fn, at, y)
-        nearest, length = _nearer(lead, at, x, y, nearest, length)
+        offset = at - x
+        keep(lead, offset)
         rate, aim = walk.at(step)
-        gap = (gradient * (at - x)).flatten(2).sum(-1) - lead  # by which y leads at x, as linearised
+        gap = (gradient * offset).flatten(2).sum(-1) - lead  # by which y leads at x, as linearised
         gap = (gap + aim * gap.abs()).clamp_min(torch.finfo(gap.dtype).tiny)
-        target = x + cross(x.flatten(2), gradient.flatten(2), gap, box).view_as(x)
-        possible = spread(target.isfinite().flatten(2).all(-1), at)
-        at = clip(torch.where(possible, at.lerp(target, rate), at), box)
+        nearer = cross(x.flatten(2), gradient.flatten(2), gap, box).view_as(x)
+        impossible = ~norms(nearer, y).isfinite()
+        nearer[impossible] = offset[impossible]
+        at = clip(offset.lerp_(nearer, rate).add_(x), box)
     with torch.no_grad():
         behind, _ = margin(logits_fn(at), y)
-    return _nearer(-behind, at, x, y, nearest, length)[0]
-
-
-def _nearer(
-    lead: Tensor, at: Tensor, x: Tensor, y: Tensor, nearest: Tensor, length: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The nearest misclassified point so far and its distance, with ``at`` taken into account."""
-    distance = norms(at - x, y)
-    better = (lead > 0) & (distance < length)
-    return torch.where(spread(better, at), at, nearest), torch.where(better, distance, length)
+    keep(-behind, at - x)
+    return nearest
 
 
 def pull_back(logits_fn: LogitsFn, x: Tensor, y: Tensor, z: Tensor, *, looks: int) -> Tensor:

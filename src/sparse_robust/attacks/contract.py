@@ -112,20 +112,30 @@ class Active:
         width = int(todo.sum(1).amax())
         self.index = (~todo).to(torch.uint8).argsort(dim=1, stable=True)[:, :width]  # [R, width]
         self.todo = todo.gather(1, self.index)
+        first = torch.arange(len(todo), device=todo.device).unsqueeze(1) * todo.shape[1]
+        self.rows = self.index + first  # in [R N]
 
     def __len__(self) -> int:
         return self.index.shape[1]
 
     def take(self, values: Tensor) -> Tensor:
         """[R, N, ...] -> [R, width, ...]."""
-        index = spread(self.index, values)
-        return values.gather(1, index.expand(-1, -1, *values.shape[2:]))
+        return (
+            values.flatten(0, 1)
+            .index_select(0, self.rows.flatten())
+            .view(*self.index.shape, *values.shape[2:])
+        )
 
-    def put(self, values: Tensor, into: Tensor) -> None:
-        """Write [R, width, ...] back into [R, N, ...] in place, for open examples only."""
-        index = spread(self.index, values).expand_as(values)
-        kept = into.gather(1, index)
-        into.scatter_(1, index, torch.where(spread(self.todo, values), values, kept))
+    def put(self, values: Tensor, into: Tensor, only: Tensor | None = None) -> None:
+        """Write [R, width, ...] back into contiguous [R, N, ...] in place.
+
+        Args:
+            values: of the open examples.
+            into: of all.
+            only: bool [R, width], which of the open ones to write; all unless given.
+        """
+        chosen = self.todo if only is None else self.todo & only
+        into.view(-1, *into.shape[2:])[self.rows[chosen]] = values[chosen]
 
     def still(self, held: Tensor) -> Tensor:
         """What is left to do: bool [R, N], true for the open examples with ``held`` [R, width]."""
