@@ -43,8 +43,8 @@ class Linearised(Protocol):
             index: [R, W], of which examples; of all, W = N, unless given.
         """
 
-    def lengths(self, weights: Tensor) -> Tensor | None:
-        """The l_2 norms [R, N, C] of such gradients for weights [R, N, C, K].
+    def length_bounds(self, weights: Tensor) -> Tensor | None:
+        """Upper bounds [R, N, C] of the l_2 norms of such gradients, for weights [R, N, C, K].
 
-        None from a model that has no faster way to know them than the gradients themselves.
+        None where they take as long as the gradients themselves.
         """

@@ -12,7 +12,7 @@ from .contract import Active, clip, margin, norms, spread
 from .linear_model import ULPS, lead_and_gradient
 from .projection import cross
 
-LOOKS, SHARES, NUDGE = 5, (0.1, 0.9), 0.01
+LOOKS, SHARES, NUDGE = 3, (0.1, 0.9), 0.01
 """Line search: how many points are tried, where in what is left of the segment at the extremes, and how far
 past the place where a straight line would cross."""
 
@@ -67,13 +67,16 @@ def approach(
     for walk in walks:
         begin = start if walk.from_input else point
         slid = slide(logits_fn, start, label, begin, walk=walk, box=box)
-        nearer = norms(slid - start, label) < norms(point - start, label)
-        point = torch.where(spread(nearer, point), slid, point)
+        farther = ~(norms(slid - start, label) < norms(point - start, label))
+        slid[farther] = point[farther]
+        point = slid
     pulled = z.clone()
     active.put(pull_back(logits_fn, start, label, point, looks=LOOKS), pulled)
     with torch.no_grad():  # by the whole batch: a smaller one may round to the other side
-        flipped = logits_fn(pulled).argmax(-1) != y
-    return torch.where(spread(flipped & moved, z), pulled, z)
+        lost = moved & (logits_fn(pulled).argmax(-1) == y)
+    if lost.any():
+        pulled[lost] = z[lost]
+    return pulled
 
 
 def slide(
@@ -88,15 +91,10 @@ def slide(
     nearest = torch.full(x.shape, torch.inf, dtype=x.dtype, device=x.device)
     length = norms(nearest, y)
 
-    def keep(lead: Tensor, offset: Tensor) -> None:
-        distance = norms(offset, y)
-        better = (lead > 0) & (distance < length)
-        nearest[better], length[better] = at[better], distance[better]
-
     for step in range(walk.steps):
         lead, gradient = lead_and_gradient(logits_fn, at, y)
         offset = at - x
-        keep(lead, offset)
+        _keep_nearest(nearest, length, at, lead, norms(offset, y))
         rate, aim = walk.at(step)
         gap = (gradient * offset).flatten(2).sum(-1) - lead  # by which y leads at x, as linearised
         gap = (gap + aim * gap.abs()).clamp_min(torch.finfo(gap.dtype).tiny)
@@ -106,8 +104,14 @@ def slide(
         at = clip(offset.lerp_(nearer, rate).add_(x), box)
     with torch.no_grad():
         behind, _ = margin(logits_fn(at), y)
-    keep(-behind, at - x)
+    _keep_nearest(nearest, length, at, -behind, norms(at - x, y))
     return nearest
+
+
+def _keep_nearest(nearest: Tensor, length: Tensor, at: Tensor, lead: Tensor, distance: Tensor) -> None:
+    """Write points ``at`` into ``nearest``, and distances into ``length``, if misclassified and nearer."""
+    better = (lead > 0) & (distance < length)
+    nearest[better], length[better] = at[better], distance[better]
 
 
 def pull_back(logits_fn: LogitsFn, x: Tensor, y: Tensor, z: Tensor, *, looks: int) -> Tensor:

@@ -33,12 +33,12 @@ class Recorded:
         rows = zip(gradient, index, strict=True)
         return torch.stack([of.index_select(0, examples) for of, examples in rows])
 
-    def lengths(self, weights: Tensor) -> None:
-        """See :meth:`.Linearised.lengths`."""
+    def length_bounds(self, weights: Tensor) -> None:
+        """See :meth:`.Linearised.length_bounds`."""
 
 
 def linearise(logits_fn: LogitsFn, x: Tensor) -> Linearised:
-    """``logits_fn`` linearised at ``x`` [R, N, *D]: in its own way, a method ``linearise``, or by autograd."""
+    """``logits_fn`` linearised at ``x`` [R, N, *D]: by its own method ``linearise``, or by autograd."""
     own = getattr(logits_fn, "linearise", None)
     return Recorded(logits_fn, x) if own is None else own(x)
 
@@ -66,8 +66,8 @@ def nearest_crossing(
     can be reached the step is not finite. It is never shorter than rounding allows to see: from a tie it
     leads ``ULPS`` rounding errors across.
 
-    Where the model knows how long gradients are before it computes them, a class is passed over, too, whose
-    boundary is farther away, box or not, than a point that has been reached.
+    Where the model bounds the lengths of gradients before it computes them, a class is passed over, too,
+    whose boundary is farther away, box or not, than a point that has been reached.
 
     Args:
         logits_fn: [R, N, *D] -> [R, N, K].
@@ -81,8 +81,7 @@ def nearest_crossing(
     model = linearise(logits_fn, x)
     others, gaps = classes_by_gap(model.logits, y)
     enough = others.shape[-1] if enough is None else min(enough, others.shape[-1])
-    rounding = _Rounding(model.logits, flat)
-    bounds, order = _visits(model, others, gaps, y, rounding, enough)
+    bounds, order = _visits(model, others, gaps, y, enough)
     nearest = torch.zeros(flat.shape, dtype=flat.dtype, device=flat.device)
     shortest = torch.full_like(nearest[..., 0], torch.inf)
     for tried in range(others.shape[-1]):
@@ -98,11 +97,12 @@ def nearest_crossing(
         )
         normal = model.gradient(towards(other, active.take(y), model.logits), active.index).flatten(2)
         slope = normal.norm(dim=-1)
-        gap = rounding.visible(gap, slope, active)
+        at = active.take(flat)
+        gap = _visible(gap, slope, active.take(model.logits), at)
         if box is None:  # the way is the normal's: only its length is needed to choose
             way, reach = normal, gap / slope
         else:
-            way = cross(active.take(flat), normal, gap, box)
+            way = cross(at, normal, gap, box)
             reach = way.norm(dim=-1)
         reach = reach.nan_to_num(torch.inf, torch.inf)
         nearer = reach < active.take(shortest)
@@ -119,32 +119,20 @@ def classes_by_gap(logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return others, logits.gather(-1, own) - logits.gather(-1, others)
 
 
-class _Rounding:
-    """How small a gap can be seen, given what it is computed from: logits [R, N, K] at flat inputs [R, N, D]."""
-
-    def __init__(self, logits: Tensor, flat: Tensor) -> None:
-        self._kind = torch.finfo(logits.dtype)
-        self._size, self._length = logits.abs().amax(-1), flat.norm(dim=-1)
-
-    def visible(self, gap: Tensor, slope: Tensor, active: Active | None = None) -> Tensor:
-        """``gap``, at least ``ULPS`` rounding errors: [R, N, C], or [R, W] of open examples."""
-        size, length = (
-            values.unsqueeze(-1) if active is None else active.take(values)
-            for values in (self._size, self._length)
-        )
-        least = ULPS * self._kind.eps * (size + slope * length)
-        return gap.maximum(least).clamp_min(self._kind.tiny)
+def _visible(gap: Tensor, slope: Tensor, logits: Tensor, flat: Tensor) -> Tensor:
+    """``gap`` [R, W], at least ``ULPS`` errors of what it was computed from, at ``flat`` [R, W, D]."""
+    kind = torch.finfo(logits.dtype)
+    rounding = logits.abs().amax(-1) + slope * flat.norm(dim=-1)
+    return gap.maximum(ULPS * kind.eps * rounding).clamp_min(kind.tiny)
 
 
-def _visits(
-    model: Linearised, others: Tensor, gaps: Tensor, y: Tensor, rounding: _Rounding, enough: int
-) -> tuple[Tensor, Tensor]:
+def _visits(model: Linearised, others: Tensor, gaps: Tensor, y: Tensor, enough: int) -> tuple[Tensor, Tensor]:
     """In which order to try the other classes, and how far their boundaries are at least: [R, N, K - 1]."""
     bounds = torch.zeros_like(gaps)
     order = torch.arange(gaps.shape[-1], device=gaps.device).expand(gaps.shape).clone()
     leading = others[..., :enough]
-    slopes = model.lengths(towards(leading, y.unsqueeze(-1).expand_as(leading), model.logits))
-    if slopes is not None:
-        distances = rounding.visible(gaps[..., :enough], slopes) / slopes
-        bounds[..., :enough], order[..., :enough] = distances.nan_to_num(torch.inf, torch.inf).sort(-1)
+    steepest = model.length_bounds(towards(leading, y.unsqueeze(-1).expand_as(leading), model.logits))
+    if steepest is not None:
+        distances = gaps[..., :enough].clamp_min(0) / steepest
+        bounds[..., :enough], order[..., :enough] = distances.nan_to_num(0, torch.inf).sort(-1)
     return bounds, order

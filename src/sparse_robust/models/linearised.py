@@ -1,22 +1,35 @@
 """Multilayer perceptrons linearised at their inputs, written out."""
 
 from collections.abc import Sequence
-from functools import cached_property
 
 import torch
 from torch import Tensor
 
 ROWS = 2000
-"""How many gradients are measured at once: few enough to stay in cache."""
+"""How many gradients are bounded at once: few enough to stay in cache."""
+
+LEADING = 32
+"""Of so many singular vectors of the first layer the part of a gradient is computed, to bound its length."""
+
+SLACK = 1e-4
+"""What rounding may take from a bound of a length, relative to it, and more."""
+
+WORTH = 10
+"""Bounds are for at least so many gradients to each output of the first layer: its singular vectors take as
+long as the gradients that they spare would otherwise."""
 
 
 class LinearisedPerceptron:
     """R perceptrons with ReLU, linearised at ``x`` [R, N, *D]; a :class:`~sparse_robust.types.Linearised`.
 
-    Around an input the network is linear: its gradients are products of its weights, with the rows of silent
-    units left out. This is what autograd computes, and knows besides how long gradients are before it
-    computes them: a gradient is a W with W the first layer's weights, and its squared norm a W W^T a^T. With
-    fewer units than inputs that is less work.
+    Around an input the network is linear, and its gradient is a product of its weights, with the rows of
+    silent units left out: a W, with W the weights of the first layer. That is what autograd computes, without
+    its bookkeeping. With singular values s_1 >= s_2 >= ... and left singular vectors u_i of W,
+
+        ||a W||^2 = sum_i s_i^2 (u_i . a)^2
+                 <= sum_{i <= m} s_i^2 (u_i . a)^2 + s_{m+1}^2 sum_{i > m} (u_i . a)^2,
+
+    which for small m takes far less than the gradient itself.
 
     Args:
         layers: weights [R, O, I] and biases [R, 1, O], the first layer's first.
@@ -33,39 +46,42 @@ class LinearisedPerceptron:
             values = torch.baddbmm(bias.detach(), values, weight.mT)
             if len(self._active) < len(layers) - 1:
                 values.relu_()
-                self._active.append((values > 0).to(values.dtype))
+                self._active.append(values.sign())
         self.logits = values
 
     @torch.no_grad()
     def gradient(self, weight: Tensor, index: Tensor | None = None) -> Tensor:
         """See :meth:`.Linearised.gradient`."""
-        error = self._at_first(
-            weight, self._active if index is None else [_rows(a, index) for a in self._active]
-        )
+        active = self._active if index is None else [_rows(on, index) for on in self._active]
+        error = self._at_first_layer(weight.unsqueeze(2), active)
         return torch.bmm(error, self._weights[0]).view(*error.shape[:2], *self._shape)
 
     @torch.no_grad()
-    def lengths(self, weights: Tensor) -> Tensor:
-        """See :meth:`.Linearised.lengths`."""
-        n, classes = weights.shape[1:3]
+    def length_bounds(self, weights: Tensor) -> Tensor | None:
+        """See :meth:`.Linearised.length_bounds`; None for so few that the singular vectors cost more."""
+        n, count = weights.shape[1:3]
+        first = self._weights[0]
+        outputs, inputs = first.shape[1:]
+        if n * count < WORTH * outputs or min(outputs, inputs) <= LEADING:
+            return None
+        squares, vectors = torch.linalg.eigh(torch.bmm(first, first.mT))  # ascending
+        leading, rest = vectors[..., -LEADING:], squares[..., -LEADING - 1, None]
+        excess = squares[..., -LEADING:].unsqueeze(1) - rest.unsqueeze(1)
         parts = []
-        for part in torch.arange(n, device=weights.device).split(max(ROWS // classes, 1)):
-            active = [a[:, part].repeat_interleave(classes, 1) for a in self._active]
-            error = self._at_first(weights[:, part].flatten(1, 2), active)
-            squares = torch.bmm(error, self._gram).mul_(error).sum(-1)
-            parts.append(squares.clamp_min_(0).sqrt_().unflatten(1, (-1, classes)))
+        for part in torch.arange(n, device=first.device).split(max(ROWS // count, 1)):
+            error = self._at_first_layer(weights[:, part], [on[:, part] for on in self._active])
+            bound = torch.bmm(error, leading).square_().mul_(excess).sum(-1)
+            bound += error.square_().sum(-1).mul_(rest)
+            parts.append(bound.clamp_min_(0).sqrt_().mul_(1 + SLACK).unflatten(1, (-1, count)))
         return torch.cat(parts, 1)
 
-    @cached_property
-    def _gram(self) -> Tensor:
-        """W W^T of the first layer, [R, O, O]."""
-        return torch.bmm(self._weights[0], self._weights[0].mT)
-
-    def _at_first(self, weight: Tensor, active: Sequence[Tensor]) -> Tensor:
-        """The gradient by what the first layer puts out, [R, W, O], silent units left out."""
-        error = weight
+    def _at_first_layer(self, weights: Tensor, active: Sequence[Tensor]) -> Tensor:
+        """Gradients by what the first layer puts out, [R, W * C, O], for weights [R, W, C, K]."""
+        count = weights.shape[2]
+        error = weights.flatten(1, 2)
         for later, on in zip(reversed(self._weights[1:]), reversed(active), strict=True):
-            error = torch.bmm(error, later).mul_(on)
+            error = torch.bmm(error, later)
+            error.unflatten(1, (-1, count)).mul_(on.unsqueeze(2))
         return error
 
 
