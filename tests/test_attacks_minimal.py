@@ -269,3 +269,16 @@ def test_where_the_ratio_is_flat_the_difference_leads_across(third: float, dtype
                 logits_fn, point[None], y[:1], eps=factor * eps, steps=20
             )
             assert bool(attacked.flipped) == crosses
+
+
+def test_where_three_logits_are_constant_the_others_lead_across() -> None:
+    """Only the last logit has slopes: the ratio does not see it, and no margin does."""
+
+    def logits_fn(z: Tensor) -> Tensor:
+        one = 1 + 0 * z.sum(-1)
+        return torch.stack([3 * one, 2 * one, one, 4 * z.sum(-1)], -1)
+
+    x, y = torch.full((1, 2), 0.1, dtype=torch.float64), torch.zeros(1, dtype=torch.long)
+    for eps, crosses in ((0.27, False), (0.28, True)):  # 8 (0.1 + eps) = 3 at eps = 0.275
+        attacked = adaptive_projected_gradient_descent(logits_fn, x, y, eps=eps, steps=20)
+        assert bool(attacked.flipped) == crosses

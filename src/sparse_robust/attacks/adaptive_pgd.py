@@ -10,7 +10,8 @@ from torch import Tensor
 from sparse_robust.types import Box, LogitsFn
 
 from .contract import Active, AttackResult, as_replicas, margin, spread
-from .linear_model import linearise, towards
+from .fgs import soft_lead
+from .linear_model import linearise
 from .projected_gradient import first_iterate, project, validate_descent
 
 MOMENTUM = 0.75
@@ -35,10 +36,10 @@ def adaptive_projected_gradient_descent(
     The first steps are 2 eps long. At checkpoints that come closer and closer together a step size is
     halved, and the search goes back to the best iterate, where the loss rose in too few steps or the best has
     not changed since the last checkpoint at the same size. The loss is :func:`dlr_loss`, which does not
-    change when logits are scaled or shifted. Where it is flat, as where its numerator and its denominator
-    are proportional, the loss is from then on the difference in its numerator, which is flat only where the
-    model is. An example stops at its first misclassified iterate; one that is misclassified already is
-    returned as it is.
+    change when logits are scaled or shifted. Where it is flat, because its numerator and its denominator
+    are proportional or the three logits in it constant, the loss is from then on :func:`.fgs.soft_lead`, a
+    difference of all logits. An example stops at its first misclassified iterate; one that is misclassified
+    already is returned as it is.
 
     Args:
         logits_fn: [*B, *D] -> [*B, K].
@@ -119,7 +120,7 @@ class Walk:
         rises: [R, N], in how many steps since the last checkpoint the loss rose.
         settled: bool [R, N], whether the best loss has not risen since then.
         fresh: bool [R, N], whether the size was halved at the last checkpoint.
-        plain: bool [R, N], whether the loss is the difference of logits, as their ratio is flat.
+        plain: bool [R, N], whether the loss is the difference of logits, as the ratio was flat.
     """
 
     at: Tensor
@@ -207,18 +208,16 @@ def _loss_and_gradient(
         where the ratio is flat.
     """
     model = linearise(logits_fn, z)
-    behind, best = margin(model.logits, y)
     with torch.enable_grad():
         logits = model.logits.detach().clone().requires_grad_()
-        ratio = dlr_loss(logits, y)
-        (weight,) = torch.autograd.grad(ratio.sum(), logits)
-    difference = towards(best, y, model.logits)
-    ratio, gradient = ratio.detach(), model.gradient(torch.where(spread(plain, weight), difference, weight))
+        losses = dlr_loss(logits, y), soft_lead(logits, y)
+        weights = [torch.autograd.grad(loss.sum(), logits)[0] for loss in losses]
+    ratio, difference = (loss.detach() for loss in losses)
+    gradient = model.gradient(torch.where(spread(plain, model.logits), weights[1], weights[0]))
     change = eps * gradient.flatten(2).abs().sum(-1)
     visible = torch.finfo(change.dtype).eps ** 0.5 * ratio.abs()
     flat = ~plain & ~(change > visible)  # of a gradient that is not a number, too
     if flat.any():
-        gradient = torch.where(spread(flat, z), model.gradient(difference), gradient)
+        gradient = torch.where(spread(flat, z), model.gradient(weights[1]), gradient)
         plain = plain | flat
-    loss = torch.where(plain, -behind, ratio)
-    return loss, gradient, model.logits.argmax(-1) == y, plain
+    return torch.where(plain, difference, ratio), gradient, model.logits.argmax(-1) == y, plain
