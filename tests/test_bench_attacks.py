@@ -21,7 +21,9 @@ from sparse_robust.bench.attacks import (
     contenders,
     judge,
     keep_trials,
+    read_trials,
 )
+from sparse_robust.experiments.rows import RowError
 from sparse_robust.models import LeNet300100
 from sparse_robust.rng import stream
 
@@ -66,11 +68,22 @@ def test_rows_are_flat_and_added_to_what_was_kept(tmp_path: Path) -> None:
     path = tmp_path / "attacks" / "rows.jsonl"
     keep_trials(path, rows)
     keep_trials(path, rows)
-    kept = pd.read_json(path, lines=True, dtype=False)
+    kept = read_trials(path)
     assert list(kept.columns) == list(rows.columns)
     assert {"cpu", "success", "commit", "data"} < set(kept.columns)
     assert len(kept) == 4
     assert list(kept.error.isna()) == [True, False, True, False]
+
+
+def test_a_line_that_is_no_trial_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    keep_trials(path, pd.DataFrame([OWN.row()]))
+    for line in ("{", "[]", '{"net": "net"}'):
+        with path.open("a") as file:
+            file.write(line + "\n")
+        with pytest.raises(RowError, match=r"rows\.jsonl, line 2: not an object of .*delete the line"):
+            read_trials(path)
+        path.write_text(path.read_text().splitlines()[0] + "\n")
 
 
 def test_every_task_has_peers_and_ours_comes_first() -> None:
