@@ -18,7 +18,7 @@ NORMALISE := $(BIN)/nbstripout --keep-output --keep-count --keep-id --extra-keys
 .PHONY: help
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
-	@echo "Settings: PROFILE=smoke|laptop|paper DEVICE=cpu|cuda (reproduce), PORT=8000 (serve), PYTHON=python3.12 (set-up)."
+	@echo "Settings: PROFILE=smoke|laptop|paper DEVICE=cpu|cuda ALL=1 (reproduce), PORT=8000 (serve), PYTHON=python3.12 (set-up)."
 	@echo "Start with: make book"
 
 # The environment is complete when the stamp is there; change a pin and it is brought up to date.
@@ -57,7 +57,7 @@ $(SITE): | $(STAMP)
 
 .PHONY: reproduce
 reproduce: $(STAMP)  ## run every chapter here, compare with the paper and with the published numbers, build the site
-	@$(BIN)/python -m sparse_robust reproduce --profile $(PROFILE) --device $(DEVICE)
+	@$(BIN)/python -m sparse_robust reproduce --profile $(PROFILE) --device $(DEVICE) $(if $(ALL),--all)
 
 .PHONY: test
 test: export SPARSE_ROBUST_SITE := required

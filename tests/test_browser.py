@@ -156,6 +156,23 @@ def test_a_claim_is_unfolded_by_its_link_and_hidden_by_its_verdict(visit) -> Non
     assert claim.is_visible()
 
 
+@pytest.mark.parametrize(
+    ("link", "words"),
+    [
+        ("[href*='bibliography']", "Weng"),
+        ("[href$='prop-3-1']", "certified radius"),
+        ("[href='#equation-weibull']:not(.headerlink)", "exp"),
+    ],
+    ids=["citation", "statement", "equation"],
+)
+def test_what_a_link_leads_to_is_shown_where_it_is_hovered(visit, link: str, words: str) -> None:
+    page = visit("book/experiments/clever.html")
+    page.locator(f"article a.reference.internal{link}").filter(visible=True).last.hover()
+    preview = page.locator(".tippy-box")
+    preview.wait_for()
+    assert words in preview.inner_text()
+
+
 def test_the_front_page_is_under_three_screens(visit) -> None:
     page = visit("book/intro.html")
     assert page.evaluate("document.documentElement.scrollHeight") < 3 * SIZES["desk"]["height"]

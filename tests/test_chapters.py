@@ -1,11 +1,15 @@
-"""Every chapter opens with a task, numbers and its question, and ends with three lessons."""
+"""Chapters open with a task, numbers and a question, end with three lessons, and quote what runs."""
 
+import ast
+import inspect
 import re
 
 import pytest
 import yaml
 
 from notebooks import BOOK, ROOT, Notebook, notebooks, source
+from sparse_robust.book.cells import in_short, show
+from sparse_robust.training import Training
 
 QUESTION = "**The question.**"
 LESSONS = "## What was learned"
@@ -54,3 +58,20 @@ def test_what_is_glued_is_computed_in_the_same_notebook(chapter: Notebook):
     outputs = [output for cell in chapter.cells("code") for output in cell["outputs"]]
     glued = {o["metadata"].get("scrapbook", {}).get("name") for o in outputs if "metadata" in o}
     assert asked <= glued
+
+
+def test_quoted_code_is_what_runs_less_the_rest_of_what_it_says_of_itself():
+    quoted = show(Training).data.removeprefix("```python\n").removesuffix("\n```")
+    assert "momentum: of the heavy ball" not in quoted
+    assert "momentum: of the heavy ball" in show(Training, folded=True).data
+    shown, whole = (ast.parse(text) for text in (quoted, inspect.getsource(Training)))
+    for tree in (shown, whole):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
+                del node.body[0]
+    assert ast.dump(shown) == ast.dump(whole)
+
+
+def test_a_docstring_of_one_paragraph_is_quoted_whole():
+    source = 'def f():\n    """One\n    paragraph.\n    """\n    return 1'
+    assert in_short(source) == source

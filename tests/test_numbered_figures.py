@@ -16,12 +16,18 @@ import pytest
 
 from notebooks import BOOK, Notebook, calls, notebooks, source
 from sparse_robust.book.figures import ATTACKS, INK, activation_curves, sparsity_curves, style
-from sparse_robust.book.layout import KIND, PHONE, captioned, narrow
-from sparse_robust.book.pictures import filters, region_maps, weights_by_layer
+from sparse_robust.book.layout import FRAME, KIND, PHONE, captioned, narrow
+from sparse_robust.book.pictures import (
+    Fall,
+    falling_margins,
+    filters,
+    region_maps,
+    silent_units,
+    weights_by_layer,
+)
 from sparse_robust.book.small_net import small_net
 
 NOTEBOOKS = notebooks()
-DRAWN_BY_ITSELF = {"proof_graph", "proof_overview"}
 LEAST = 10.0
 """CSS pixels: the height of the smallest label."""
 WIDTHS = {"desk": 680, "phone": 356}
@@ -52,7 +58,13 @@ FIGURES = [
     for cell, data in outputs(notebook)
     if KIND in data
 ]
+FRAMES = [(notebook, data[FRAME]) for notebook in NOTEBOOKS for _, data in outputs(notebook) if FRAME in data]
 each = pytest.mark.parametrize("shown", FIGURES, ids=lambda shown: shown.label)
+
+
+def draws(data: dict[str, Any]) -> bool:
+    markup = "".join(itertools.chain(data.get("text/html", ()), data.get("text/markdown", ())))
+    return "image/svg+xml" in data or "<svg" in markup or 'class="widget"' in markup
 
 
 def test_no_picture_of_a_chapter_goes_without_number_and_caption():
@@ -60,14 +72,13 @@ def test_no_picture_of_a_chapter_goes_without_number_and_caption():
         f"{notebook.name}: {source(cell)[:60]}"
         for notebook in NOTEBOOKS
         for cell, data in outputs(notebook)
-        if "image/svg+xml" in data and KIND not in data
-        if not any([*calls(cell, function)] for function in DRAWN_BY_ITSELF)
+        if draws(data) and not {KIND, FRAME} & set(data)
     ]
     assert bare == []
 
 
 def test_labels_are_one_figure_s_each():
-    labels = [shown.label for shown in FIGURES]
+    labels = [shown.label for shown in FIGURES] + [parts["label"] for _, parts in FRAMES]
     assert len(set(labels)) == len(labels)
     assert all(re.fullmatch(r"fig-[a-z0-9-]+", label) for label in labels)
 
@@ -78,6 +89,13 @@ def test_a_figure_has_caption_words_and_mention(shown: Shown):
     assert shown.cell["metadata"]["mystnb"]["image"]["alt"].strip()
     prose = "\n".join(source(cell) for cell in shown.notebook.cells("markdown"))
     assert f"{{numref}}`{shown.label}`" in prose, "prose refers to the figure by its number"
+
+
+@pytest.mark.parametrize(("notebook", "parts"), FRAMES, ids=lambda part: getattr(part, "name", ""))
+def test_a_framed_figure_has_caption_and_mention(notebook: Notebook, parts: dict[str, str]):
+    assert re.match(r"[A-Z\d$].*\.", parts["caption"], re.DOTALL), "a caption is a sentence"
+    prose = "\n".join(source(cell) for cell in notebook.cells("markdown"))
+    assert f"{{numref}}`{parts['label']}`" in prose, "prose refers to the figure by its number"
 
 
 def names(node: ast.AST) -> set[str]:
@@ -255,5 +273,20 @@ def test_without_weights_one_region_is_left():
     assert int(maps.axes[0].get_xlabel().split()[0]) > 1
 
 
-def test_the_site_reads_the_kind_that_the_book_writes():
-    assert f'FIGURE = "{KIND}"' in (BOOK / "_ext" / "house.py").read_text(encoding="utf-8")
+def test_silent_units_are_counted_and_white():
+    drawn = silent_units(np.zeros((28, 28)), {"a net": np.array([0.0, 3.0, 0.0, 1.5])}, columns=2)
+    assert drawn.axes[1].get_title() == "a net: 2 of 4 silent"
+    np.testing.assert_array_equal(drawn.axes[1].images[0].get_array(), [[0, 1], [0, 0.625]])
+
+
+def test_slopes_end_at_the_radii_that_they_yield():
+    fall = Fall(np.array([0.0, 1.0, 2.0]), np.array([3.0, 1.0, -1.0]), certified=0.5, clever=1.25)
+    lines = {line.get_label(): line.get_xydata() for line in falling_margins({"net": fall}).axes[0].lines}
+    np.testing.assert_array_equal(lines["certificate"], [[0, 3], [0.5, 0]])
+    np.testing.assert_array_equal(lines["CLEVER"], [[0, 3], [1.25, 0]])
+
+
+def test_the_site_reads_the_kinds_that_the_book_writes():
+    house = (BOOK / "_ext" / "house.py").read_text(encoding="utf-8")
+    assert f'FIGURE = "{KIND}"' in house
+    assert f'FRAME = "{FRAME}"' in house

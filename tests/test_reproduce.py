@@ -7,7 +7,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from sparse_robust.__main__ import main
-from sparse_robust.book import reproduce
+from sparse_robust.book import durations, reproduce
+from sparse_robust.book.layout import KIND
 from sparse_robust.data import MissingDataError, MissingModelError
 from sparse_robust.experiments import Experiment
 from sparse_robust.studies.catalogue import find
@@ -210,7 +211,61 @@ def test_what_needs_another_profile_or_data_is_left_out_and_said(tmp_path: Path,
     monkeypatch.setattr("sparse_robust.studies.ledger.as_text", lambda profile: "")
     assert main(["reproduce", "--profile", "laptop"]) == 0
     printed = capsys.readouterr().out
-    assert "Figure 2 (e-f): the VGG-like net on CIFAR-10: left out, needs PROFILE=paper" in printed
+    assert "Figure 2 (e-f): the VGG-like net on CIFAR-10: left out, takes hours of a processor" in printed
     assert "left out, needs its data. no data for lenet-5" in printed
     assert "lenet-5" in ran
     assert not {"vgg", "resnet-32"} & set(ran)
+
+
+def test_what_takes_a_laptop_long_waits_for_a_request_and_its_chapters_show_committed_rows(
+    tmp_path: Path, monkeypatch, capsys
+):
+    ran, shown = [], []
+
+    def run(experiment: Experiment, profile: str, **_: object) -> list[object]:
+        ran.append(experiment.name)
+        raise MissingDataError("no data")
+
+    def execute(source: Path, target: Path, *, profile: str, device: str) -> str | None:
+        shown.append((source.stem, profile))
+        return None
+
+    root = book(tmp_path, TOC.replace("book/page", "book/third"))
+    chapter(root / "book" / "intro.ipynb")
+    chapter(root / "book" / "second.ipynb", new_code_cell('load_rows("surgery", profile)'))
+    chapter(root / "book" / "third.ipynb", new_code_cell('load_rows("linear-binary", profile)'))
+    durations.record(root, "laptop", "surgery", reproduce.PATIENCE + 60)
+    durations.record(root, "laptop", "linear-binary", 90.0)
+    names = ("linear-binary", "surgery")
+    monkeypatch.setattr(reproduce, "CATALOGUE", {name: find(name) for name in names})
+    monkeypatch.setattr(reproduce, "repository", lambda: root)
+    monkeypatch.setattr(reproduce, "run_side_by_side", run)
+    monkeypatch.setattr(reproduce, "execute", execute)
+    monkeypatch.setattr(reproduce, "build", lambda root, staged: True)
+    monkeypatch.setattr("sparse_robust.studies.ledger.as_text", lambda profile: "")
+    assert main(["reproduce"]) == 0
+    assert ran == ["linear-binary"]
+    assert shown == [("third", "laptop"), ("second", "published"), ("intro", "laptop")]
+    printed = capsys.readouterr().out
+    assert "(linear-binary): about 90 s of a processor" in printed
+    assert "left out, takes 11 min of a processor: make reproduce ALL=1" in printed
+
+    shown.clear()
+    assert main(["reproduce", "--all"]) == 0
+    assert ran[1:] == list(names)
+    assert ("second", "laptop") in shown
+
+
+def test_an_executed_chapter_leaves_its_figures_as_files(tmp_path: Path):
+    data = {"image/svg+xml": "<svg/>", KIND: {"label": "fig-a", "caption": "A.", "phone": ""}}
+    path = chapter(tmp_path / "a.ipynb", new_code_cell("1", outputs=[new_output("display_data", data)]))
+    assert reproduce.write_figures(path, tmp_path / "figures") == 1
+    assert (tmp_path / "figures" / "fig-a.svg").read_text() == "<svg/>"
+
+
+def test_durations_that_are_damaged_are_named(tmp_path: Path):
+    (tmp_path / "book").mkdir()
+    assert durations.read(tmp_path) == {}
+    (tmp_path / durations.FILE).write_text('{"laptop": {"a": "long"}}')
+    with pytest.raises(ValueError, match=r"reproduce\.json is not what"):
+        durations.read(tmp_path)

@@ -30,11 +30,13 @@ KINDS = ("erratum", "counterexample")
 FIGURE = "application/vnd.sparse-robust.figure+json"
 """What :func:`sparse_robust.book.layout.captioned` adds to a picture that is to be a numbered figure."""
 
+FRAME = "application/vnd.sparse-robust.frame+json"
+"""What :func:`sparse_robust.book.cells.framed` adds to markup that is to be one."""
+
 SHOWING = {
     "figure",
+    "framed",
     "ledger_page",
-    "proof_graph",
-    "proof_overview",
     "show",
     "table",
     "verify",
@@ -76,14 +78,21 @@ def number(_app: Sphinx, config: Config) -> None:
 
 
 def figures(app: Sphinx, _docname: str, source: list[str]) -> None:
-    """Turn what a cell shows as a figure into the directive below, its two pictures into files."""
-    if FIGURE not in source[0]:
+    """Turn what a cell shows as a figure into one of the directives below, and what it shows into files."""
+    if FIGURE not in source[0] and FRAME not in source[0]:
         return
     notebook = json.loads(source[0])
     folder = Path(app.doctreedir) / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     for cell in notebook["cells"]:
         for output in cell.get("outputs", ()):
+            if frame := output.get("data", {}).get(FRAME):
+                page = folder / f"{frame['label']}.html"
+                page.write_text("".join(output["data"]["text/html"]), encoding="utf-8")
+                output["data"] = {
+                    "text/markdown": f"::::::{{frame}} {page}\n:name: {frame['label']}\n\n"
+                    f"{frame['caption']}\n::::::"
+                }
             if FIGURE not in output.get("data", ()):
                 continue
             parts = output["data"][FIGURE]
@@ -120,6 +129,27 @@ class Drawing(Figure):
         desk["classes"].append("on-desk")
         small["classes"].append("on-phone")
         figure.insert(1, small)
+        return [figure]
+
+
+class Frame(SphinxDirective):
+    """A figure of markup, from a file, with a caption."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
+    has_content = True
+    option_spec: ClassVar[dict[str, Any]] = {"name": directives.unchanged}
+
+    def run(self) -> list[nodes.Node]:
+        """The figure."""
+        markup = Path(self.arguments[0]).read_text(encoding="utf-8")
+        words = nodes.container()
+        self.state.nested_parse(self.content, self.content_offset, words)
+        (paragraph,) = words.children
+        caption = nodes.caption("", "", *paragraph.children)
+        figure = nodes.figure("", nodes.raw("", markup, format="html"), caption)
+        self.set_source_info(figure)
+        self.add_name(figure)
         return [figure]
 
 
@@ -198,6 +228,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
         app.add_enumerable_node(node, kind, None, html=(visit_enumerable_node, depart_enumerable_node))
         app.add_directive_to_domain("prf", kind, ElementDirective)
     app.add_directive("drawing", Drawing)
+    app.add_directive("frame", Frame)
     app.add_directive("status", Status)
     app.connect("source-read", figures)
     app.connect("config-inited", address)

@@ -120,6 +120,8 @@ def parser() -> argparse.ArgumentParser:
         "--profile", choices=(*PROFILES, "published"), default="laptop", help="default: laptop"
     )
     again.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    again.add_argument("--all", action="store_true", help="also what takes a laptop long")
+    again.add_argument("--record", action="store_true", help="for maintainers: remember how long it took")
     bench.add_options(command("bench", "measure how fast the package computes, against peers"))
     carried = command("playground", "write the networks that the interactive page attacks, from checkpoints")
     carried.add_argument("--data", metavar="FOLDER", help=place)
@@ -187,7 +189,7 @@ def run(options: argparse.Namespace) -> int:
             # here, as a machine that only computes need not have papermill
             from sparse_robust.book.reproduce import reproduce
 
-            return reproduce(options.profile, options.device)
+            return reproduce(options.profile, options.device, everything=options.all, record=options.record)
         case "notebooks":
             # here, as a machine that only computes need not have Jupyter
             from sparse_robust.book import executions

@@ -1,11 +1,12 @@
 """What a chapter calls: quote code, state and verify statements, load rows, show tables and figures."""
 
+import ast
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
-from IPython.display import Markdown
+from IPython.display import HTML, Markdown
 from matplotlib.figure import Figure
 
 from sparse_robust.experiments import load_rows as load
@@ -15,7 +16,7 @@ from sparse_robust.proofs.ledger import reference
 from sparse_robust.proofs.statement import Status
 from sparse_robust.studies.catalogue import find
 
-from .layout import Captioned, Mosaic, captioned
+from .layout import Captioned, Framed, Mosaic, captioned
 
 BADGES: dict[Status, str] = {
     "proved": "success",
@@ -32,13 +33,34 @@ BADGES: dict[Status, str] = {
 def show(obj: Callable[..., object] | type, folded: bool = False) -> Markdown:
     """The source of ``obj`` as Markdown, so that a chapter quotes the very code that runs.
 
+    Of what it says about itself the first paragraph is shown; unfolding shows everything.
+
     Args:
         obj: a function, a method or a class.
-        folded: behind a line with its name, for what is long.
+        folded: whole, behind a line with its name, for what is long.
     """
     source = textwrap.dedent(inspect.getsource(obj)).rstrip()
+    source = source if folded else in_short(source)
     quoted = f"```python\n{source}\n```"
     return Markdown(f":::{{dropdown}} The code of `{obj.__name__}`\n{quoted}\n:::" if folded else quoted)
+
+
+def in_short(source: str) -> str:
+    """Python source with the first paragraph of each docstring alone."""
+    lines = source.split("\n")
+    documented = [
+        node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    ]
+    for node in sorted(documented, key=lambda node: node.lineno, reverse=True):
+        first = node.body[0]
+        if not ast.get_docstring(node) or not isinstance(first, ast.Expr):
+            continue
+        start, end = first.lineno - 1, first.end_lineno
+        whole = lines[start:end]
+        if "" in whole:
+            paragraph = whole[: whole.index("")]
+            lines[start:end] = [*paragraph[:-1], paragraph[-1] + '"""']
+    return "\n".join(lines)
 
 
 def badge(status: Status) -> str:
@@ -116,9 +138,20 @@ def figure(
             stands below the caption.
         phone: how its panels are arranged on a phone, by their numbers; None for one below the other.
     """
+    return captioned(drawing, _with_sources(caption, rows), label, phone)
+
+
+def framed(
+    markup: HTML, caption: str, label: str, rows: pd.DataFrame | Sequence[pd.DataFrame] = ()
+) -> Framed:
+    """Markup as a numbered figure of the book, as an interactive one; arguments as for :func:`figure`."""
+    return Framed(label, _with_sources(caption, rows), str(markup.data))
+
+
+def _with_sources(caption: str, rows: pd.DataFrame | Sequence[pd.DataFrame]) -> str:
     tables = [rows] if isinstance(rows, pd.DataFrame) else rows
     sources = [f"[{provenance(table)}.]{{.provenance}}" for table in tables if len(table)]
-    return captioned(drawing, " ".join([caption.strip(), *sources]), label, phone)
+    return " ".join([caption.strip(), *sources])
 
 
 def _cell(value: object, form: str) -> str:

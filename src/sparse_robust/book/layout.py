@@ -13,6 +13,9 @@ from .figures import to_svg
 KIND = "application/vnd.sparse-robust.figure+json"
 """The MIME type under which a cell's output holds what makes a numbered figure of its picture."""
 
+FRAME = "application/vnd.sparse-robust.frame+json"
+"""The same of markup."""
+
 PHONE = 3.6
 """Inches: the width of a phone's page, so that a point of type is a point there, too."""
 
@@ -41,6 +44,26 @@ class Captioned:
         packed = base64.b64encode(gzip.compress(self.phone.encode(), mtime=0)).decode()
         rest = {"label": self.label, "caption": self.caption, "phone": packed}
         return {"text/plain": self.caption, "image/svg+xml": self.desk, KIND: rest}
+
+
+@dataclass(frozen=True)
+class Framed:
+    """Markup that a cell shows as a numbered figure, as an interactive one.
+
+    Attributes:
+        label: to refer to it.
+        caption: MyST.
+        html: what is shown.
+    """
+
+    label: str
+    caption: str
+    html: str
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
+        """The markup for Jupyter, and for the site all else."""
+        rest = {"label": self.label, "caption": self.caption}
+        return {"text/plain": self.caption, "text/html": self.html, FRAME: rest}
 
 
 def captioned(drawing: Figure, caption: str, label: str, phone: Mosaic | None = None) -> Captioned:

@@ -1,14 +1,32 @@
-"""Pictures of what the book is about: weights that pruning leaves, layer by layer, and regions that merge."""
+"""Pictures of what the book is about: what pruning leaves, units that are silent, margins that fall."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .figures import PALETTE
+from .figures import ATTACKS, INK, PALETTE
 from .small_net import UNIT, WINDOW, SmallNet
+
+
+@dataclass(frozen=True)
+class Fall:
+    """The margin of one input on the straight way to an adversarial one.
+
+    Attributes:
+        distance: from the input [T], from 0.
+        margin: logit of the class less the largest of the others [T].
+        certified: a radius within which it is certainly positive.
+        clever: the CLEVER score.
+    """
+
+    distance: np.ndarray
+    margin: np.ndarray
+    certified: float
+    clever: float
 
 
 def filters(networks: Mapping[str, np.ndarray], units: int = 6) -> Figure:
@@ -32,6 +50,56 @@ def filters(networks: Mapping[str, np.ndarray], units: int = 6) -> Figure:
             axis.set(xticks=[], yticks=[])
             axis.grid(visible=False)
         line[0].set_ylabel(name)
+    plt.close(figure)
+    return figure
+
+
+def silent_units(image: np.ndarray, hidden: Mapping[str, np.ndarray], columns: int = 25) -> Figure:
+    """Which hidden units a digit wakes in some networks: a square for each unit, white where it is silent.
+
+    Args:
+        image: the digit [28, 28].
+        hidden: activations after the ReLU [units] by the network's name, one panel for each.
+        columns: squares in a line.
+    """
+    figure, axes = plt.subplots(
+        1, 1 + len(hidden), figsize=(7.0, 1.9), width_ratios=[1.0, *[2.0] * len(hidden)], squeeze=False
+    )
+    axes[0, 0].imshow(image, cmap="gray_r", interpolation="none")
+    axes[0, 0].set_title("the digit")
+    for axis, (name, units) in zip(axes[0, 1:], hidden.items(), strict=True):
+        silent = int((units == 0).sum())
+        shades = np.where(units > 0, 0.25 + 0.75 * units / units.max(), 0.0).reshape(-1, columns)
+        axis.imshow(shades, cmap="Oranges", vmin=0, vmax=1, interpolation="none")
+        axis.set_title(f"{name}: {silent} of {units.size} silent")
+    for axis in axes[0]:
+        axis.set(xticks=[], yticks=[])
+        axis.grid(visible=False)
+    plt.close(figure)
+    return figure
+
+
+def falling_margins(networks: Mapping[str, Fall]) -> Figure:
+    """How the margin falls on the way to an adversarial digit, and how far slopes say that it cannot.
+
+    Args:
+        networks: by name, one panel for each.
+    """
+    figure, axes = plt.subplots(1, len(networks), figsize=(7.0, 3.2), squeeze=False)
+    for axis, (name, fall) in zip(axes[0], networks.items(), strict=True):
+        start = float(fall.margin[0])
+        axis.axhline(0, color=INK, linewidth=0.8)
+        axis.plot(
+            [0, fall.certified], [start, 0], ":", marker=".", color=PALETTE["grey"], label="certificate"
+        )
+        axis.plot([0, fall.clever], [start, 0], "--", marker=".", color=INK, label="CLEVER")
+        axis.plot(
+            fall.distance, fall.margin, color=ATTACKS["DeepFool"], label="the margin, to DeepFool's digit"
+        )
+        axis.set(title=name, xlabel="distance from the digit, $\\ell_2$", xlim=(0, None))
+    axes[0, 0].set_ylabel("margin")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3)
     plt.close(figure)
     return figure
 

@@ -1,14 +1,18 @@
-"""`make reproduce`: execute every chapter, print the table of claims, build the site from what was executed.
+"""`make reproduce`: compute every experiment, execute every chapter, print the claims, build the site.
 
-Chapters are always executed anew. What takes long inside them, training and attacks, is stored row by
-row by the runner, so that a second run, or one after an interruption, spends time only on what is missing.
+A chapter is executed, always anew, as soon as the experiments that it names are there. What takes long,
+training and attacks, is stored row by row by the runner, so that a second run, or one after an interruption,
+spends time only on what is missing.
 """
 
+import os
+import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -17,15 +21,20 @@ import torch
 import yaml
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
-from tqdm import tqdm
 
 from sparse_robust.data import MissingDataError, MissingModelError
 from sparse_robust.experiments import PROFILES as COMPUTED
-from sparse_robust.experiments import find_profile, run_side_by_side
+from sparse_robust.experiments import Experiment, Store, find_profile, run_side_by_side
 from sparse_robust.studies.catalogue import CATALOGUE
+
+from . import durations
+from .layout import KIND
 
 PROFILES = (*COMPUTED, "published")
 """The scales, and the committed results as they are."""
+
+PATIENCE = 600.0
+"""Seconds of a processor: experiments of laptop scale that take longer are computed on request."""
 
 
 def repository() -> Path:
@@ -104,7 +113,7 @@ def execute(source: Path, target: Path, *, profile: str, device: str) -> str | N
             parameters={"profile": profile, "device": device},
             kernel_name="python3",
             cwd=target.parent,
-            progress_bar={"leave": False, "disable": None},
+            progress_bar=False,
         )
     except PapermillExecutionError:
         pass  # also raised for errors that a chapter announces; the notebook tells which it was
@@ -156,8 +165,84 @@ def build(root: Path, staged: Path) -> bool:
     return subprocess.run([*command, "--all", "--keep-going", "-n", "--quiet"], check=False).returncode == 0
 
 
-def reproduce(profile: str = "laptop", device: str = "cpu") -> int:
-    """Execute all chapters, print the table of claims, build the site; the process's exit status.
+def named(chapter: Path) -> set[str]:
+    """The experiments that a chapter's code names."""
+    notebook = nbformat.read(chapter, as_version=4)
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    return set(re.findall(r'"([\w-]+)"', code)) & set(CATALOGUE)
+
+
+def write_figures(chapter: Path, folder: Path) -> int:
+    """Put the numbered figures of an executed chapter into ``folder``, as LABEL.svg; how many there are."""
+    notebook = nbformat.read(chapter, as_version=4)
+    shown = [
+        output.data
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        if KIND in output.get("data", {})
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    for data in shown:
+        (folder / f"{data[KIND]['label']}.svg").write_text("".join(data["image/svg+xml"]), encoding="utf-8")
+    return len(shown)
+
+
+def compute(
+    experiment: Experiment, profile: str, device: str, seconds: float | None, *, record: Path | None = None
+) -> str | None:
+    """Run what is missing of an experiment, saying before how long it will take; why it is left out, or None.
+
+    Args:
+        experiment: whose rows.
+        profile: ``smoke``, ``laptop`` or ``paper``.
+        device: as for :func:`~sparse_robust.experiments.run`.
+        seconds: of a processor that it takes, if that is known.
+        record: the repository that is to remember how long it took, if nothing was there before; or None.
+    """
+    about = f"about {minutes(seconds)} of a processor" if seconds is not None else "nobody has timed it yet"
+    print(f"{experiment.title} ({experiment.name}): {about}", flush=True)
+    fresh = not Store.default().rows(experiment.name, profile)
+    start = durations.processor_seconds()
+    try:
+        rows = run_side_by_side(experiment, find_profile(profile), device=device)
+    except MissingModelError as missing:
+        return f"needs the published models. {missing}"
+    except MissingDataError as missing:
+        return f"needs its data. {missing}"
+    took = durations.processor_seconds() - start
+    print(f"  {len(rows)} numbers, from {rows[0].data_description}; took {minutes(took)}", flush=True)
+    if fresh and record is not None:
+        durations.record(record, profile, experiment.name, took)
+    return None
+
+
+def on_request(times: Mapping[str, float]) -> dict[str, str]:
+    """The experiments of laptop scale that take longer than :data:`PATIENCE`, and how long.
+
+    Args:
+        times: seconds of a processor by name, as far as they are known; networks for images in colour that
+            nobody has timed take hours.
+    """
+    colour = {name: "hours" for name, of in CATALOGUE.items() if of.specs["laptop"][0].network.colour}
+    return colour | {name: minutes(seconds) for name, seconds in times.items() if seconds > PATIENCE}
+
+
+def minutes(seconds: float) -> str:
+    """A duration in words."""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def reproduce(
+    profile: str = "laptop", device: str = "cpu", *, everything: bool = False, record: bool = False
+) -> int:
+    """Compute all experiments, execute all chapters, print the claims, build the site; the exit status.
+
+    Args:
+        profile: ``smoke``, ``laptop``, ``paper``, or ``published`` for the committed results.
+        device: ``cpu`` or ``cuda``.
+        everything: also experiments that take a laptop longer than :data:`PATIENCE`; chapters that show
+            those show committed results otherwise.
+        record: remember in :data:`.durations.FILE` how long experiments took that had not been begun.
 
     Raises:
         FileNotFoundError: if this is no checkout, or ``_toc.yml`` names a chapter that does not exist.
@@ -168,33 +253,47 @@ def reproduce(profile: str = "laptop", device: str = "cpu") -> int:
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"device {device!r}: PyTorch sees no GPU here; use DEVICE=cpu")
     root = repository()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads of a kernel would wait for the neighbours'
     todo = chapters(root)
     staged = stage(root)
-
-    for experiment in CATALOGUE.values() if profile != "published" else ():
-        if profile not in experiment.specs:
-            print(f"{experiment.title}: left out, needs PROFILE=paper", flush=True)
-            continue
-        try:
-            rows = run_side_by_side(experiment, find_profile(profile), device=device)
-        except MissingModelError as missing:
-            print(f"{experiment.title}: left out, needs the published models. {missing}", flush=True)
-            continue
-        except MissingDataError as missing:
-            print(f"{experiment.title}: left out, needs its data. {missing}", flush=True)
-            continue
-        print(f"{experiment.title}: {len(rows)} numbers, from {rows[0].data_description}", flush=True)
-
+    times = durations.read(root).get(profile, {})
+    open_ = {name for name in CATALOGUE if profile != "published"}
+    too_long = on_request(times) if profile == "laptop" and not everything else {}
     failed: dict[Path, str] = {}
-    with tqdm(todo, desc="Chapters", unit="chapter", disable=None) as bar:
-        for chapter in bar:
-            bar.set_postfix_str(str(chapter))
+
+    def execute_those(ready: list[Path]) -> None:
+        """Execute chapters side by side, with committed rows for what was too long, and say how it went."""
+
+        def one(chapter: Path) -> tuple[str | None, float]:
             start = time.perf_counter()
-            reason = execute(root / chapter, staged / chapter, profile=profile, device=device)
-            outcome = "done" if reason is None else "FAILED"
-            tqdm.write(f"{chapter}: {outcome} in {time.perf_counter() - start:.0f} s")
-            if reason is not None:
-                failed[chapter] = reason
+            with_rows = "published" if named(root / chapter) & set(too_long) else profile
+            reason = execute(root / chapter, staged / chapter, profile=with_rows, device=device)
+            return reason, time.perf_counter() - start
+
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            for chapter, (reason, seconds) in zip(ready, threads.map(one, ready), strict=True):
+                if reason is not None:
+                    failed[chapter] = reason
+                how = "FAILED" if reason else "done"
+                figures = write_figures(staged / chapter, staged / "figures") if reason is None else 0
+                seen = f"; {figures} figures in {staged.relative_to(root) / 'figures'}" if figures else ""
+                print(f"{chapter}: {how} in {seconds:.0f} s{seen}", flush=True)
+
+    waiting = list(todo)
+    for experiment in CATALOGUE.values() if profile != "published" else ():
+        reason: str | None
+        if experiment.name in too_long:
+            reason = f"takes {too_long[experiment.name]} of a processor: make reproduce ALL=1"
+        else:
+            seconds = times.get(experiment.name)
+            reason = compute(experiment, profile, device, seconds, record=root if record else None)
+        open_.discard(experiment.name)
+        if reason is not None:
+            print(f"{experiment.title}: left out, {reason}", flush=True)
+        ready = [chapter for chapter in waiting if (of := named(root / chapter)) and not of & open_]
+        waiting = [chapter for chapter in waiting if chapter not in ready]
+        execute_those(ready)
+    execute_those(waiting)
 
     print("\nBuilding the site from the executed chapters", flush=True)
     built = build(root, staged)

@@ -9,7 +9,7 @@ import nbformat
 import pandas as pd
 from nbformat import NotebookNode
 
-from sparse_robust.experiments.load import has_profile, origin, stored
+from sparse_robust.experiments.load import origin, stored
 from sparse_robust.proofs.registry import registry
 from sparse_robust.studies.catalogue import CATALOGUE, find
 
@@ -86,7 +86,7 @@ def of_rows(profile: str, names: Iterable[str] = CATALOGUE) -> pd.DataFrame:
     lines = []
     for name in names:
         experiment = find(name)
-        rows = stored(experiment, profile) if has_profile(experiment, profile) else pd.DataFrame()
+        rows = stored(experiment, profile)
         whence = origin(rows) if len(rows) else {"scale": "not run", "seeds": "", "images": "", "commit": ""}
         lines.append((name, *(whence[key] for key in ("scale", "seeds", "images", "commit")), len(rows)))
     return pd.DataFrame(lines, columns=["experiment", "scale", "seeds", "images", "commit", "numbers"])

@@ -56,11 +56,6 @@ def scale_of(experiment: Experiment, profile: str, store: Store | None = None) -
     return "paper" if finished else "laptop"
 
 
-def has_profile(experiment: Experiment, profile: str) -> bool:
-    """Whether the experiment can be run, or published, at this scale."""
-    return ("paper" if profile == "published" else find_profile(profile)) in experiment.specs
-
-
 def stored(
     experiment: Experiment, profile: str, store: Store | None = None, *, scale: Profile | None = None
 ) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from sparse_robust.experiments import Experiment, Store
-from sparse_robust.experiments.load import finished, has_profile, scale_of, stored
+from sparse_robust.experiments.load import finished, scale_of, stored
 from sparse_robust.experiments.statistics import per_seed
 
 from .catalogue import find
@@ -20,8 +20,6 @@ WAYS: Mapping[str, str] = {"none": "dense, trained on", "random": "random prunin
 def controls_of(experiment: Experiment, profile: str, store: Store | None = None) -> pd.DataFrame:
     """The rows of an experiment's controls, of the scale of its own rows and of finished seeds alone."""
     controls = find(f"{experiment.name}-controls")
-    if not has_profile(controls, profile):
-        return pd.DataFrame()
     scale = scale_of(experiment, profile, store)
     return finished(stored(controls, profile, store, scale=scale), controls, scale)
 

@@ -15,7 +15,7 @@ from typing import get_args
 import pandas as pd
 
 from sparse_robust.experiments import Experiment
-from sparse_robust.experiments.load import complete_size, has_profile, scale_of, stored
+from sparse_robust.experiments.load import complete_size, scale_of, stored
 from sparse_robust.experiments.store import Store
 from sparse_robust.studies.controls import controls_of
 from sparse_robust.studies.rules import EmpiricalClaim, Finding, Verdict
@@ -58,8 +58,6 @@ def fewer_seeds(table: pd.DataFrame, experiment: Experiment) -> str:
 
 def whole_table(experiment: Experiment, profile: str, store: Store | None = None) -> pd.DataFrame | str:
     """The stored rows of an experiment, or in words why there are none to judge."""
-    if not has_profile(experiment, profile):
-        return "needs PROFILE=paper"
     table = stored(experiment, profile, store)
     if table.empty:
         return "no rows of this profile are stored"

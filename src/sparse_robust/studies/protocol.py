@@ -31,7 +31,7 @@ def controls(
         experiment: whose pruning path is controlled.
         title: of the controls.
         without: attacks that are left out, for what they cost.
-        seeds: how many of the experiment's seeds are run at paper scale; None for all.
+        seeds: how many of the experiment's seeds are run but at smoke scale; None for all.
     """
 
     def variants(profile: Profile) -> tuple[Spec, ...]:
@@ -44,7 +44,7 @@ def controls(
         title,
         specs={profile: variants(profile) for profile in experiment.specs},
         seeds={
-            profile: chosen[: seeds if profile == "paper" else None]
+            profile: chosen[: seeds if profile != "smoke" else None]
             for profile, chosen in experiment.seeds.items()
         },
     )

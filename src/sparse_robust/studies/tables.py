@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from sparse_robust.data import MissingDataError, MissingModelError
-from sparse_robust.experiments import Experiment, Spec, find_profile, load_rows
-from sparse_robust.experiments.load import complete_size, has_profile, scale_of, stored
+from sparse_robust.experiments import Experiment, Spec, load_rows
+from sparse_robust.experiments.load import complete_size, scale_of, stored
 from sparse_robust.experiments.statistics import plus_minus, summary
 from sparse_robust.training import Training
 
@@ -146,12 +146,9 @@ def descent(training: Training) -> str:
 
 
 def rows_of(experiment: Experiment, profile: str, device: str = "cpu") -> tuple[pd.DataFrame, str]:
-    """The rows of an experiment and where they are from, or no rows and why there are none.
-
-    A profile that the experiment does not have shows what is published.
-    """
+    """The rows of an experiment and where they are from, or no rows and why there are none."""
     name = experiment.name
-    if profile != "published" and has_profile(experiment, profile):
+    if profile != "published":
         try:
             return load_rows(experiment, profile, device), f"rows of profile {profile!r}"
         except (MissingDataError, MissingModelError) as missing:
@@ -165,8 +162,5 @@ def rows_of(experiment: Experiment, profile: str, device: str = "cpu") -> tuple[
 
 def spec_of(experiment: Experiment, profile: str) -> Spec:
     """The spec that a chapter is about: that of the rows shown, or of ``paper`` where there are none."""
-    if profile == "published" or not has_profile(experiment, profile):
-        (spec,) = experiment.variants(scale_of(experiment, "published"))
-    else:
-        (spec,) = experiment.variants(find_profile(profile))
+    (spec,) = experiment.variants(scale_of(experiment, profile))
     return spec

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
-from sparse_robust.experiments import Attack, Experiment, Spec
+from sparse_robust.experiments import Attack, Experiment, Profile, Spec
 from sparse_robust.studies.protocol import controls
 from sparse_robust.training import Training
 
@@ -41,13 +41,20 @@ def _training(epochs: int, lr: float) -> Training:
 
 _DENSE = {"vgg": _training(40, lr=0.2), "resnet-32": _training(60, lr=0.4)}
 _RETRAIN = {"vgg": _training(3, lr=0.1), "resnet-32": _training(3, lr=0.2)}
+_BRIEF = {
+    "vgg": (_training(15, lr=0.2), _training(1, lr=0.1)),
+    "resnet-32": (_training(30, lr=0.4), _training(2, lr=0.2)),
+}
+"""Dense training and retraining at laptop scale."""
+_COSTLY = {"vgg": (500, 50), "resnet-32": (1_000, 100)}
+"""Images for DeepFool and C&W at laptop scale."""
 _NARROW = {"vgg": 8, "resnet-32": 4}
 
 
 def image_specs(
     model: Literal["vgg", "resnet-32"],
 ) -> Mapping[Literal["smoke", "laptop", "paper"], tuple[Spec, ...]]:
-    """The specs of a network for CIFAR-10: ``smoke`` on made-up images with narrow nets, and ``paper``.
+    """The specs of a network for CIFAR-10: ``smoke`` on made-up images with narrow nets, and others.
 
     FGS and rFGS are run on the whole test set, DeepFool on its first thousand images, C&W, which costs some
     ten times as much an image, on the first hundred.
@@ -68,6 +75,14 @@ def image_specs(
         ),
         dense_ends=True,
     )
+    dense, retrain = (replace(training, bfloat16=False) for training in _BRIEF[model])
+    images = dict(zip(("DeepFool", "C&W"), _COSTLY[model], strict=True))
+    laptop = replace(
+        paper,
+        dense=dense,
+        retrain=retrain,
+        attacks=tuple(replace(attack, examples=images.get(attack.name)) for attack in paper.attacks),
+    )
     brief = replace(_SMOOTH, batch_size=16, lr=0.1, warmup=2, bfloat16=False)
     smoke = replace(
         paper,
@@ -84,18 +99,19 @@ def image_specs(
         test_examples=10,
         narrow=_NARROW[model],
     )
-    return {"smoke": (smoke,), "paper": (paper,)}
+    return {"smoke": (smoke,), "laptop": (laptop,), "paper": (paper,)}
 
 
-def _experiment(name: Literal["vgg", "resnet-32"], title: str) -> Experiment:
-    """A network for CIFAR-10; there is no ``laptop``, which it would keep busy for weeks."""
+def _experiment(name: Literal["vgg", "resnet-32"], title: str, laptop: int) -> Experiment:
+    """A network for CIFAR-10, with so many seeds at laptop scale, which keeps a core busy for hours each."""
+    seeds: dict[Profile, int] = {"smoke": 2, "laptop": laptop, "paper": 10}
     return Experiment(
-        name, title, specs=image_specs(name), seeds={"smoke": (0, 1), "paper": tuple(range(10))}
+        name, title, specs=image_specs(name), seeds={scale: tuple(range(n)) for scale, n in seeds.items()}
     )
 
 
-VGG = _experiment("vgg", "Figure 2 (e-f): the VGG-like net on CIFAR-10")
-RESNET_32 = _experiment("resnet-32", "Figure 2 (g-h): ResNet-32 on CIFAR-10")
+VGG = _experiment("vgg", "Figure 2 (e-f): the VGG-like net on CIFAR-10", laptop=2)
+RESNET_32 = _experiment("resnet-32", "Figure 2 (g-h): ResNet-32 on CIFAR-10", laptop=3)
 EXPERIMENTS = (
     VGG,
     RESNET_32,
