@@ -147,7 +147,8 @@ class Trial:
     def row(self) -> dict[str, object]:
         """All of it, flat."""
         whole = asdict(self)
-        return whole | whole.pop("outcome") | whole.pop("place")
+        outcome, place = whole.pop("outcome"), whole.pop("place")
+        return whole | outcome | place
 
 
 def ours() -> Mapping[str, Mapping[str, Ours]]:
