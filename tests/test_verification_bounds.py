@@ -302,6 +302,7 @@ def at_exact_distance(seed: int) -> tuple[Stages, Neighbourhood]:
     """A small network and the Euclidean ball around a point whose lead over class 1 reaches 0 on its edge."""
     layers = perceptron(seed, (2, 3, 2, 2))
     last = layers[-1]
+    assert last.bias is not None
     weights = [stage.layer.weight.mT.numpy() for stage in layers[:-1]]  # type: ignore[union-attr]
     readout = last.layer.weight[0] - last.layer.weight[1]  # type: ignore[union-attr]
     biases = [stage.bias.numpy() for stage in layers[:-1]]
