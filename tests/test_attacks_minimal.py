@@ -64,6 +64,13 @@ def exact(net: ReluNet, x: Tensor, p: float) -> Tensor:
     return torch.tensor([float(distance(net, point, p=p)) for point in x.numpy()], dtype=torch.float64)
 
 
+@pytest.fixture(scope="module")
+def l_inf_distances(problem: tuple[ReluNet, Tensor, Tensor]) -> Tensor:
+    """Of all examples, by enumeration, which takes longer than all attacks on them."""
+    net, x, _ = problem
+    return exact(net, x, inf)
+
+
 def test_minimal_l2_finds_the_distance_that_enumeration_proves(
     problem: tuple[ReluNet, Tensor, Tensor],
 ) -> None:
@@ -84,10 +91,10 @@ def test_minimal_l2_finds_the_distance_that_enumeration_proves(
 
 @pytest.mark.parametrize("attack", [projected_gradient_descent, adaptive_projected_gradient_descent])
 def test_descents_flip_nothing_within_the_exact_l_inf_distance(
-    problem: tuple[ReluNet, Tensor, Tensor], attack: object
+    problem: tuple[ReluNet, Tensor, Tensor], l_inf_distances: Tensor, attack: object
 ) -> None:
     net, x, y = problem
-    logits_fn, closest = two_logits(net), exact(net, x, inf)
+    logits_fn, closest = two_logits(net), l_inf_distances
     near = closest[closest.isfinite()]
     for point, label, eps in zip(x[closest.isfinite()], y, near.tolist(), strict=False):
         inside = attack(logits_fn, point[None], label[None], eps=(1 - 1e-9) * eps)  # type: ignore[operator]
@@ -122,6 +129,50 @@ def test_without_gradients_a_line_search_towards_the_nearest_image_finds_the_jum
     assert found.radius[3].item() == 0
     plain = deepfool(Stairs(), x, y, box=(0.0, 1.0))
     assert plain.radius[:3].isposinf().all()
+
+
+def over_half(z: Tensor) -> Tensor:
+    """By how much the mean exceeds a half, in a few hundreds of units."""
+    return 300 * (z.flatten(z.ndim - 1).mean(-1) - 0.5)
+
+
+def rounded(z: Tensor) -> Tensor:
+    """Constant between jumps, one of them where the mean is a half: slopes are 0."""
+    return (over_half(z).round() + 0 * z.sum(-1)).clamp(-1, 1)
+
+
+def saturated(z: Tensor) -> Tensor:
+    """Slopes are 0 in floating point but for a thin layer around the boundary."""
+    return over_half(z).tanh()
+
+
+def not_a_number(z: Tensor) -> Tensor:
+    """The square root of 0 has the slope infinity, and times 0 that is not a number."""
+    return over_half(z).sign() + (0 * z.sum(-1)).sqrt()
+
+
+def misleading(z: Tensor) -> Tensor:
+    """Slopes lead away from the boundary, in pieces that jump back."""
+    return over_half(z).sign() * (1 + (20 * over_half(z)).detach().frac().abs()) - over_half(z) / 400
+
+
+@pytest.mark.parametrize("score", [rounded, saturated, not_a_number, misleading])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_no_masked_gradient_hides_a_boundary(score: LogitsFn, dtype: torch.dtype) -> None:
+    """The distance is finite, on the segment at most, and never below that of the hyperplane itself."""
+    x = torch.tensor([[0.2, 0.2, 0.1], [0.1, 0.5, 0.3], [0.9, 0.8, 0.7], [0.6, 0.8, 0.9]], dtype=dtype)
+    y = torch.tensor([0, 0, 1, 1])
+    far = torch.tensor([[0.0, 0.1, 0.0], [1.0, 0.9, 1.0]], dtype=dtype)
+    attacked = minimal_l2(lambda z: torch.stack([-score(z), score(z)], -1), x, y, images=far)
+    assert bool(attacked.flipped.all())
+    exact = (x.mean(-1) - 0.5).abs() * 3**0.5
+    across = far[1 - y] - x
+    segment = ((0.5 - x.mean(-1)) / across.mean(-1) * across.norm(dim=-1)).abs()
+    assert bool((attacked.radius >= exact - 2e-3).all()), "a unit of the score is a thin layer"
+    assert bool((attacked.radius <= segment + 4e-3).all())
+    if score is saturated:
+        assert bool((attacked.radius <= 1.02 * exact).all()), "slopes come back on the boundary"
+    assert set(attacked.way.tolist()) <= {Way.IMAGE, Way.GRADIENT}
 
 
 def test_only_a_model_that_tells_nothing_apart_resists() -> None:
@@ -194,3 +245,40 @@ def test_checkpoints_are_those_of_the_reference() -> None:
     for steps in range(1, 30):
         assert sum(intervals(steps)) == steps
         assert min(intervals(steps)) >= 1
+
+
+@pytest.mark.parametrize("third", [0.0, -1.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_where_the_ratio_is_flat_the_difference_leads_across(third: float, dtype: torch.dtype) -> None:
+    """Logits (h, 0, third h) have the ratio -1 / (1 - third) wherever h is positive: its slopes vanish."""
+    normal = torch.tensor([1.0, -2.0, 0.5, 0.0], dtype=dtype)
+
+    def logits_fn(z: Tensor) -> Tensor:
+        h = z @ normal + 0.3
+        return torch.stack([h, 0 * h, third * h], -1)
+
+    x = torch.rand((6, 4), generator=stream(3, "flat"), dtype=dtype).mul(torch.tensor([1, 0.15, 1, 1]))
+    assert bool((logits_fn(x).argmax(-1) == 0).all())
+    z, y = x.clone().requires_grad_(), torch.zeros(len(x), dtype=torch.long)
+    (slope,) = torch.autograd.grad(dlr_loss(logits_fn(z), y).sum(), z)
+    assert float(slope.abs().max()) < 1e-5
+    nearest = logits_fn(x)[:, 0] / normal.abs().sum()  # in l_inf
+    for point, eps in zip(x, nearest.tolist(), strict=True):
+        for factor, crosses in ((0.99, False), (1.01, True)):
+            attacked = adaptive_projected_gradient_descent(
+                logits_fn, point[None], y[:1], eps=factor * eps, steps=20
+            )
+            assert bool(attacked.flipped) == crosses
+
+
+def test_where_three_logits_are_constant_the_others_lead_across() -> None:
+    """Only the last logit has slopes: the ratio does not see it, and no margin does."""
+
+    def logits_fn(z: Tensor) -> Tensor:
+        one = 1 + 0 * z.sum(-1)
+        return torch.stack([3 * one, 2 * one, one, 4 * z.sum(-1)], -1)
+
+    x, y = torch.full((1, 2), 0.1, dtype=torch.float64), torch.zeros(1, dtype=torch.long)
+    for eps, crosses in ((0.27, False), (0.28, True)):  # 8 (0.1 + eps) = 3 at eps = 0.275
+        attacked = adaptive_projected_gradient_descent(logits_fn, x, y, eps=eps, steps=20)
+        assert bool(attacked.flipped) == crosses

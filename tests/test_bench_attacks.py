@@ -21,7 +21,9 @@ from sparse_robust.bench.attacks import (
     contenders,
     judge,
     keep_trials,
+    read_trials,
 )
+from sparse_robust.experiments.rows import RowError
 from sparse_robust.models import LeNet300100
 from sparse_robust.rng import stream
 
@@ -66,11 +68,22 @@ def test_rows_are_flat_and_added_to_what_was_kept(tmp_path: Path) -> None:
     path = tmp_path / "attacks" / "rows.jsonl"
     keep_trials(path, rows)
     keep_trials(path, rows)
-    kept = pd.read_json(path, lines=True, dtype=False)
+    kept = read_trials(path)
     assert list(kept.columns) == list(rows.columns)
     assert {"cpu", "success", "commit", "data"} < set(kept.columns)
     assert len(kept) == 4
     assert list(kept.error.isna()) == [True, False, True, False]
+
+
+def test_a_line_that_is_no_trial_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    keep_trials(path, pd.DataFrame([OWN.row()]))
+    for line in ("{", "[]", '{"net": "net"}'):
+        with path.open("a") as file:
+            file.write(line + "\n")
+        with pytest.raises(RowError, match=r"rows\.jsonl, line 2: not an object of .*delete the line"):
+            read_trials(path)
+        path.write_text(path.read_text().splitlines()[0] + "\n")
 
 
 def test_every_task_has_peers_and_ours_comes_first() -> None:
@@ -113,6 +126,6 @@ def test_what_cannot_be_installed_says_where_and_why(tmp_path: Path, monkeypatch
     monkeypatch.setenv("SPARSE_ROBUST_CACHE", str(tmp_path))
     monkeypatch.setattr(bench_peers, "NEEDED", (str(tmp_path / "nothing.whl"),))
     monkeypatch.setattr(bench_peers, "PINS", ())
-    for _ in range(2):
-        with pytest.raises(bench_peers.PeersError, match=r"could not be installed in .*peers-[0-9a-f]{12}"):
-            bench_peers.peers_python()
+    with pytest.raises(bench_peers.PeersError, match=r"could not be installed in .*peers-[0-9a-f]{12}"):
+        bench_peers.peers_python()
+    assert not list(tmp_path.rglob("pins.txt"))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sparse_robust.proofs.deep.lipschitz.layers import random_stack
 from sparse_robust.theory import Ball, float_net, regions
+from sparse_robust.theory.distance import distance
 from sparse_robust.theory.layer_intervals import Stage
 from sparse_robust.theory.linear_maps import Dense, MaxPool2d
 from sparse_robust.theory.lipschitz import uniform_points
@@ -118,6 +119,9 @@ def test_no_bound_is_above_the_exact_minimum(seed: int, eps: float, box: tuple[f
 
 SEEDS = range(5)
 """Networks on which every mistake below shows."""
+
+EXACT_SEEDS = (6, 8, 12, 17)
+"""Networks whose lead over class 1 reaches 0 at a distance; bounds of two of them are exact there."""
 
 
 def unsound() -> bool:
@@ -292,6 +296,41 @@ def test_the_minimum_over_a_euclidean_ball_in_a_box(seed: int, radius: float) ->
     assert bound >= attained - 1e-5 * (1 + abs(attained))
     free = Neighbourhood(x, around.radius, 2, None).minimum(row[None, None])[0]
     assert float(free) == pytest.approx(float(row @ x[0] - radius * row.norm()), abs=1e-12)
+
+
+def at_exact_distance(seed: int) -> tuple[Stages, Neighbourhood]:
+    """A small network and the Euclidean ball around a point whose lead over class 1 reaches 0 on its edge."""
+    layers = perceptron(seed, (2, 3, 2, 2))
+    last = layers[-1]
+    assert last.bias is not None
+    weights = [stage.layer.weight.mT.numpy() for stage in layers[:-1]]  # type: ignore[union-attr]
+    readout = last.layer.weight[0] - last.layer.weight[1]  # type: ignore[union-attr]
+    biases = [stage.bias.numpy() for stage in layers[:-1]]
+    net = float_net(weights, readout.numpy(), biases, float(last.bias[0] - last.bias[1]))
+    x = torch.rand(2, generator=torch.Generator().manual_seed(seed)).double()
+    radius = float(distance(net, x.numpy(), p=2)) * (1 + 1e-9)
+    assert 0 < radius < math.inf
+    return layers, Neighbourhood(x[None], torch.tensor([radius], dtype=torch.float64), 2, None)
+
+
+def test_no_lead_in_l_2_is_bounded_above_0_where_enumeration_finds_a_point_of_0(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Norms that are a tenth too short are noticed."""
+    cases = [at_exact_distance(seed) for seed in EXACT_SEEDS]
+
+    def sound(layers: Stages, around: Neighbourhood) -> bool:
+        bounds = margin_bounds(layers, around, crown_bounds(layers, around), torch.tensor([0]), Ascent(3))
+        return float(bounds[0, 1]) <= 0
+
+    assert all(sound(*case) for case in cases)
+    right = Neighbourhood.minimum
+
+    def shorter(self: Neighbourhood, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return right(Neighbourhood(self.centre, 0.9 * self.radius, self.p, self.box), rows)
+
+    monkeypatch.setattr(Neighbourhood, "minimum", shorter)
+    assert not all(sound(*case) for case in cases)
 
 
 POOLS = [MaxPool2d(2, 2), MaxPool2d(3, 2), MaxPool2d(3, 1), MaxPool2d(2, 3)]

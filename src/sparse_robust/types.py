@@ -11,6 +11,7 @@ K     classes
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 from torch import Tensor
 
@@ -23,3 +24,27 @@ side effects; replica r of the output depends on replica r of the model alone.
 
 Box = tuple[float, float] | None
 """The range ``(low, high)`` that every input coordinate must stay in; None means no constraint."""
+
+
+class Linearised(Protocol):
+    """A model linearised at inputs [R, N, *D], with one forward pass behind it.
+
+    Attributes:
+        logits: [R, N, K], without a graph.
+    """
+
+    logits: Tensor
+
+    def gradient(self, weight: Tensor, index: Tensor | None = None) -> Tensor:
+        """The gradient of sum_k weight_k logit_k by the input, contiguous [R, W, *D].
+
+        Args:
+            weight: [R, W, K].
+            index: [R, W], of which examples; of all, W = N, unless given.
+        """
+
+    def length_bounds(self, weights: Tensor) -> Tensor | None:
+        """Upper bounds [R, N, C] of the l_2 norms of such gradients, for weights [R, N, C, K].
+
+        None where they take as long as the gradients themselves.
+        """

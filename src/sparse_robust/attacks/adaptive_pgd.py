@@ -10,6 +10,8 @@ from torch import Tensor
 from sparse_robust.types import Box, LogitsFn
 
 from .contract import Active, AttackResult, as_replicas, margin, spread
+from .fgs import soft_lead
+from .linear_model import linearise
 from .projected_gradient import first_iterate, project, validate_descent
 
 MOMENTUM = 0.75
@@ -34,8 +36,10 @@ def adaptive_projected_gradient_descent(
     The first steps are 2 eps long. At checkpoints that come closer and closer together a step size is
     halved, and the search goes back to the best iterate, where the loss rose in too few steps or the best has
     not changed since the last checkpoint at the same size. The loss is :func:`dlr_loss`, which does not
-    change when logits are scaled or shifted. An example stops at its first misclassified iterate; one that
-    is misclassified already is returned as it is.
+    change when logits are scaled or shifted. Where it is flat, because its numerator and its denominator
+    are proportional or the three logits in it constant, the loss is from then on :func:`.fgs.soft_lead`, a
+    difference of all logits. An example stops at its first misclassified iterate; one that is misclassified
+    already is returned as it is.
 
     Args:
         logits_fn: [*B, *D] -> [*B, K].
@@ -57,7 +61,7 @@ def adaptive_projected_gradient_descent(
         at, todo = first_iterate(logits_fn, x, y, noise, eps, box)
         if not todo.any():
             return at
-        walk = Walk.begin(logits_fn, at, y, 2 * eps)
+        walk = Walk.begin(logits_fn, at, y, eps)
         for length in intervals(steps):
             if not todo.any():
                 break
@@ -116,6 +120,7 @@ class Walk:
         rises: [R, N], in how many steps since the last checkpoint the loss rose.
         settled: bool [R, N], whether the best loss has not risen since then.
         fresh: bool [R, N], whether the size was halved at the last checkpoint.
+        plain: bool [R, N], whether the loss is the difference of logits, as the ratio was flat.
     """
 
     at: Tensor
@@ -129,13 +134,15 @@ class Walk:
     rises: Tensor
     settled: Tensor
     fresh: Tensor
+    plain: Tensor
 
     @classmethod
-    def begin(cls, logits_fn: LogitsFn, at: Tensor, y: Tensor, size: float) -> "Walk":
+    def begin(cls, logits_fn: LogitsFn, at: Tensor, y: Tensor, eps: float) -> "Walk":
         """Before the first step, from ``at`` [R, N, *D]."""
-        loss, gradient, _ = _loss_and_gradient(logits_fn, at, y)
-        none, all_ = torch.zeros_like(loss), torch.ones_like(loss, dtype=torch.bool)
-        return cls(at, at, gradient, loss, at, gradient, loss, none + size, none, all_, ~all_)
+        no = torch.zeros_like(y, dtype=torch.bool)
+        loss, gradient, _, plain = _loss_and_gradient(logits_fn, at, y, no, eps)
+        none = torch.zeros_like(loss)
+        return cls(at, at, gradient, loss, at, gradient, loss, none + 2 * eps, none, ~no, no, plain)
 
     def take(self, active: Active) -> "Walk":
         """Its open examples."""
@@ -157,11 +164,12 @@ class Walk:
             first = (self.at == self.previous).flatten(2).all(-1)  # nothing to carry on: the whole step
             z = torch.where(spread(first, x), step, project(mixed, x, eps, box))
             z = torch.where(spread(held, x), z, self.at)
-            loss, self.gradient, same = _loss_and_gradient(logits_fn, z, y)
+            loss, self.gradient, same, plain = _loss_and_gradient(logits_fn, z, y, self.plain, eps)
             held = held & same
-            self.rises = self.rises + (loss > self.loss)
-            self.previous, self.at, self.loss = self.at, z, loss
-            better = loss > self.best_loss
+            anew = plain & ~self.plain  # another loss, in other units: any value of it is the best so far
+            self.rises = self.rises + ((loss > self.loss) | anew)
+            self.previous, self.at, self.loss, self.plain = self.at, z, loss, plain
+            better = (loss > self.best_loss) | anew
             self.settled = self.settled & ~better
             self.best = torch.where(spread(better, x), z, self.best)
             self.best_gradient = torch.where(spread(better, x), self.gradient, self.best_gradient)
@@ -180,11 +188,36 @@ class Walk:
         self.fresh = halve
 
 
-def _loss_and_gradient(logits_fn: LogitsFn, z: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The loss [R, N] at ``z``, its gradient, like z, and whether z is classified as y, bool [R, N]."""
+def _loss_and_gradient(
+    logits_fn: LogitsFn, z: Tensor, y: Tensor, plain: Tensor, eps: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Loss, gradient, and whether the loss is plain.
+
+    The ratio is flat where a step across the whole ball, along its gradient, would change it by less than
+    half of the digits that it is known to.
+
+    Args:
+        logits_fn: [R, N, *D] -> [R, N, K].
+        z: [R, N, *D].
+        y: [R, N].
+        plain: bool [R, N], where the loss is the difference of logits whatever the ratio does.
+        eps: of the ball.
+
+    Returns:
+        the loss [R, N] at ``z``, its gradient, like z, whether z is classified as y, and ``plain`` with those
+        where the ratio is flat.
+    """
+    model = linearise(logits_fn, z)
     with torch.enable_grad():
-        z = z.detach().clone().requires_grad_()
-        logits = logits_fn(z)
-        loss = dlr_loss(logits, y)
-        (gradient,) = torch.autograd.grad(loss.sum(), z)
-    return loss.detach(), gradient, logits.detach().argmax(-1) == y
+        logits = model.logits.detach().clone().requires_grad_()
+        losses = dlr_loss(logits, y), soft_lead(logits, y)
+        weights = [torch.autograd.grad(loss.sum(), logits)[0] for loss in losses]
+    ratio, difference = (loss.detach() for loss in losses)
+    gradient = model.gradient(torch.where(spread(plain, model.logits), weights[1], weights[0]))
+    change = eps * gradient.flatten(2).abs().sum(-1)
+    visible = torch.finfo(change.dtype).eps ** 0.5 * ratio.abs()
+    flat = ~plain & ~(change > visible)  # of a gradient that is not a number, too
+    if flat.any():
+        gradient = torch.where(spread(flat, z), model.gradient(weights[1]), gradient)
+        plain = plain | flat
+    return torch.where(plain, difference, ratio), gradient, model.logits.argmax(-1) == y, plain

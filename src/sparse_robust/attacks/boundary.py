@@ -12,7 +12,7 @@ from .contract import Active, clip, margin, norms, spread
 from .linear_model import ULPS, lead_and_gradient
 from .projection import cross
 
-LOOKS, SHARES, NUDGE = 5, (0.1, 0.9), 0.01
+LOOKS, SHARES, NUDGE = 3, (0.1, 0.9), 0.01
 """Line search: how many points are tried, where in what is left of the segment at the extremes, and how far
 past the place where a straight line would cross."""
 
@@ -67,13 +67,16 @@ def approach(
     for walk in walks:
         begin = start if walk.from_input else point
         slid = slide(logits_fn, start, label, begin, walk=walk, box=box)
-        nearer = norms(slid - start, label) < norms(point - start, label)
-        point = torch.where(spread(nearer, point), slid, point)
+        farther = ~(norms(slid - start, label) < norms(point - start, label))
+        slid[farther] = point[farther]
+        point = slid
     pulled = z.clone()
     active.put(pull_back(logits_fn, start, label, point, looks=LOOKS), pulled)
     with torch.no_grad():  # by the whole batch: a smaller one may round to the other side
-        flipped = logits_fn(pulled).argmax(-1) != y
-    return torch.where(spread(flipped & moved, z), pulled, z)
+        lost = moved & (logits_fn(pulled).argmax(-1) == y)
+    if lost.any():
+        pulled[lost] = z[lost]
+    return pulled
 
 
 def slide(
@@ -85,29 +88,30 @@ def slide(
     boundary that is nearest to x in the box: sequential quadratic programming, damped.
     """
     at = start
-    nearest = torch.full_like(x, torch.inf)
+    nearest = torch.full(x.shape, torch.inf, dtype=x.dtype, device=x.device)
     length = norms(nearest, y)
+
     for step in range(walk.steps):
         lead, gradient = lead_and_gradient(logits_fn, at, y)
-        nearest, length = _nearer(lead, at, x, y, nearest, length)
+        offset = at - x
+        _keep_nearest(nearest, length, at, lead, norms(offset, y))
         rate, aim = walk.at(step)
-        gap = (gradient * (at - x)).flatten(2).sum(-1) - lead  # by which y leads at x, as linearised
+        gap = (gradient * offset).flatten(2).sum(-1) - lead  # by which y leads at x, as linearised
         gap = (gap + aim * gap.abs()).clamp_min(torch.finfo(gap.dtype).tiny)
-        target = x + cross(x.flatten(2), gradient.flatten(2), gap, box).view_as(x)
-        possible = spread(target.isfinite().flatten(2).all(-1), at)
-        at = clip(torch.where(possible, at.lerp(target, rate), at), box)
+        nearer = cross(x.flatten(2), gradient.flatten(2), gap, box).view_as(x)
+        impossible = ~norms(nearer, y).isfinite()
+        nearer[impossible] = offset[impossible]
+        at = clip(offset.lerp_(nearer, rate).add_(x), box)
     with torch.no_grad():
         behind, _ = margin(logits_fn(at), y)
-    return _nearer(-behind, at, x, y, nearest, length)[0]
+    _keep_nearest(nearest, length, at, -behind, norms(at - x, y))
+    return nearest
 
 
-def _nearer(
-    lead: Tensor, at: Tensor, x: Tensor, y: Tensor, nearest: Tensor, length: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The nearest misclassified point so far and its distance, with ``at`` taken into account."""
-    distance = norms(at - x, y)
+def _keep_nearest(nearest: Tensor, length: Tensor, at: Tensor, lead: Tensor, distance: Tensor) -> None:
+    """Write points ``at`` into ``nearest``, and distances into ``length``, if misclassified and nearer."""
     better = (lead > 0) & (distance < length)
-    return torch.where(spread(better, at), at, nearest), torch.where(better, distance, length)
+    nearest[better], length[better] = at[better], distance[better]
 
 
 def pull_back(logits_fn: LogitsFn, x: Tensor, y: Tensor, z: Tensor, *, looks: int) -> Tensor:

@@ -6,6 +6,7 @@ from torch import Tensor
 from sparse_robust.types import LogitsFn
 
 from .contract import Active, AttackResult, as_replicas, margin, norms, spread, validate
+from .linear_model import linearise, towards
 
 EDGE = 1e-4
 """How far, relative to half the box, a start keeps from its edges: atanh(±1) is infinite, and within
@@ -38,15 +39,14 @@ def descend(
     first, second = torch.zeros_like(w), torch.zeros_like(w)
     for step in range(1, steps + 1):
         tanh = w.tanh()
-        z = (centre + half * tanh).requires_grad_()
-        with torch.enable_grad():
-            lead, _ = margin(logits_fn(z), y)
-            hinge = (lead + confidence).clamp_min(0)
-            (gradient,) = torch.autograd.grad((c * hinge).sum(), z)
-        z = z.detach()
+        z = tanh.mul(half).add_(centre)
+        model = linearise(logits_fn, z)
+        lead, other = margin(model.logits, y)
+        hinged = torch.where(lead > -confidence, c, 0.0)
+        gradient = model.gradient(towards(y, other, model.logits) * hinged.unsqueeze(-1))
         move = z - x
         length = norms(move, y)
-        better = (lead.detach() < -confidence) & (length < nearest)
+        better = (lead < -confidence) & (length < nearest)
         nearest = torch.where(better, length, nearest)
         best[better] = z[better]
         slope = tanh.square_().neg_().add_(1).mul_(half)  # dx' / dw

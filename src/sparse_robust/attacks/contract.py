@@ -6,6 +6,7 @@ and its inputs untouched, stays in the box, and says of every example what it fo
 misclassified: failure is a value, a radius of infinity, never a silent large number.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -54,15 +55,16 @@ def validate(x: Tensor, y: Tensor, box: Box) -> None:
         raise ValueError(f"x must be floating point (pixels / 255), got {x.dtype}")
     if y.is_floating_point() or y.dtype == torch.bool:
         raise ValueError(f"y must hold class indices, an integer type, got {y.dtype}")
-    if not x.isfinite().all():
+    least, most = x.aminmax() if x.numel() else (x.new_zeros(()), x.new_zeros(()))  # NaN if there is any
+    if not (least.isfinite() and most.isfinite()):
         raise ValueError(f"x must be finite, {int((~x.isfinite()).sum())} of its entries are not")
     if box is None:
         return
     low, high = box
     if not low < high:
         raise ValueError(f"the box must be (low, high) with low < high, got {box}")
-    if x.numel() and (x.amin() < low or x.amax() > high):
-        raise ValueError(f"x leaves the box {box}: it spans [{x.amin():.4g}, {x.amax():.4g}]; scale it first")
+    if x.numel() and (least < low or most > high):
+        raise ValueError(f"x leaves the box {box}: it spans [{least:.4g}, {most:.4g}]; scale it first")
 
 
 def clip(x: Tensor, box: Box) -> Tensor:
@@ -89,7 +91,8 @@ def as_replicas(
 ) -> AttackResult:
     """Run ``search`` on [R, N, *D], with R = 1 for a lone model, and judge what it returns."""
     if y.ndim == 2:
-        return conclude(logits_fn, x, y, search(logits_fn, x, y))
+        model = Remembering(logits_fn)
+        return conclude(model, x, y, search(model, x, y))
     x_adv = search(one_replica(logits_fn), x.unsqueeze(0), y.unsqueeze(0))
     return conclude(logits_fn, x, y, x_adv.squeeze(0))
 
@@ -97,6 +100,32 @@ def as_replicas(
 def one_replica(logits_fn: LogitsFn) -> LogitsFn:
     """The logits [N, *D] -> [N, K] of a lone model as those of replicas, [1, N, *D] -> [1, N, K]."""
     return lambda z: logits_fn(z.squeeze(0)).unsqueeze(0)
+
+
+class Remembering:
+    """A model that answers from memory when it is asked for the very same tensor again, unchanged.
+
+    The steps of an attack each judge all points, those before and those behind them.
+
+    Args:
+        logits_fn: the model, which must not change meanwhile.
+    """
+
+    def __init__(self, logits_fn: LogitsFn) -> None:
+        self._logits_fn = logits_fn
+        self._answers: deque[tuple[Tensor, int, Tensor]] = deque(maxlen=2)
+        self.linearise = getattr(logits_fn, "linearise", None)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Logits of ``x``; those with a graph are always computed."""
+        if torch.is_grad_enabled():
+            return self._logits_fn(x)
+        for asked, version, answer in self._answers:
+            if asked is x and asked._version == version:
+                return answer
+        logits = self._logits_fn(x)
+        self._answers.append((x, x._version, logits))
+        return logits
 
 
 class Active:
@@ -112,20 +141,34 @@ class Active:
         width = int(todo.sum(1).amax())
         self.index = (~todo).to(torch.uint8).argsort(dim=1, stable=True)[:, :width]  # [R, width]
         self.todo = todo.gather(1, self.index)
+        first = torch.arange(len(todo), device=todo.device).unsqueeze(1) * todo.shape[1]
+        self.rows = self.index + first  # in [R N]
 
     def __len__(self) -> int:
         return self.index.shape[1]
 
     def take(self, values: Tensor) -> Tensor:
         """[R, N, ...] -> [R, width, ...]."""
-        index = spread(self.index, values)
-        return values.gather(1, index.expand(-1, -1, *values.shape[2:]))
+        return (
+            values.flatten(0, 1)
+            .index_select(0, self.rows.flatten())
+            .view(*self.index.shape, *values.shape[2:])
+        )
 
-    def put(self, values: Tensor, into: Tensor) -> None:
-        """Write [R, width, ...] back into [R, N, ...] in place, for open examples only."""
-        index = spread(self.index, values).expand_as(values)
-        kept = into.gather(1, index)
-        into.scatter_(1, index, torch.where(spread(self.todo, values), values, kept))
+    def put(self, values: Tensor, into: Tensor, only: Tensor | None = None) -> None:
+        """Write [R, width, ...] back into contiguous [R, N, ...] in place.
+
+        Args:
+            values: of the open examples.
+            into: of all.
+            only: bool [R, width], which of the open ones to write; all unless given.
+        """
+        chosen = self.todo if only is None else self.todo & only
+        rows, written = self.rows.flatten(), values.flatten(0, 1)
+        if not chosen.all():
+            kept = chosen.flatten().nonzero().squeeze(1)
+            rows, written = rows.index_select(0, kept), written.index_select(0, kept)
+        into.view(-1, *into.shape[2:]).index_copy_(0, rows, written)
 
     def still(self, held: Tensor) -> Tensor:
         """What is left to do: bool [R, N], true for the open examples with ``held`` [R, width]."""

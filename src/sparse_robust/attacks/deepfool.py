@@ -6,13 +6,13 @@ from torch import Tensor
 from sparse_robust.types import Box, LogitsFn
 
 from .boundary import BoundaryWalk, approach
-from .contract import Active, AttackResult, as_replicas, clip, spread, validate
+from .contract import Active, AttackResult, as_replicas, clip, norms, validate
 from .linear_model import nearest_crossing
 
 CLASSES = 3
 """In a box, how many of the leading other classes each linearisation tries."""
 
-POLISH = BoundaryWalk(6, rates=(0.3, 0.1), aims=(0.05, 0.01))
+POLISH = BoundaryWalk(4, rates=(0.4, 0.1), aims=(0.05, 0.01))
 """In a box, the walk along the boundary that follows the last linearisation."""
 
 
@@ -42,8 +42,9 @@ def leave_class(
         active = Active(todo)
         start, label = active.take(x), active.take(y)
         step = nearest_crossing(logits_fn, active.take(reached), label, box, enough=classes)
-        possible = step.isfinite().flatten(2).all(-1)
-        taken = active.take(total) + torch.where(spread(possible, step), step, 0)
+        possible = norms(step, label).isfinite()
+        step[~possible] = 0
+        taken = active.take(total).add_(step)
         z = clip(start + (1 + overshoot) * taken, box)
         with torch.no_grad():
             held = logits_fn(z).argmax(-1) == label

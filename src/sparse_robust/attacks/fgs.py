@@ -25,10 +25,15 @@ def logits_and_loss_gradient(logits_fn: LogitsFn, x: Tensor, y: Tensor) -> tuple
     """The logits at x, [*B, K], and :func:`loss_gradient`, from one pass."""
     with torch.enable_grad():
         z = x.detach().clone().requires_grad_()
-        logits, own = logits_fn(z), y.unsqueeze(-1)
-        lead = logits.scatter(-1, own, -torch.inf).logsumexp(-1) - logits.gather(-1, own).squeeze(-1)
-        (gradient,) = torch.autograd.grad(lead.sum(), z)
+        logits = logits_fn(z)
+        (gradient,) = torch.autograd.grad(soft_lead(logits, y).sum(), z)
     return logits.detach(), gradient
+
+
+def soft_lead(logits: Tensor, y: Tensor) -> Tensor:
+    """logsumexp of the logits of other classes, less that of class y: [*B, K] -> [*B]."""
+    own = y.unsqueeze(-1)
+    return logits.scatter(-1, own, -torch.inf).logsumexp(-1) - logits.gather(-1, own).squeeze(-1)
 
 
 def fast_gradient_sign(

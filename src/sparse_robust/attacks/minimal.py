@@ -10,7 +10,7 @@ from torch import Tensor
 from sparse_robust.types import Box, LogitsFn
 
 from .boundary import BoundaryWalk, approach, pull_back
-from .contract import AttackResult, conclude, one_replica, spread, validate
+from .contract import AttackResult, Remembering, conclude, one_replica, spread, validate
 from .deepfool import leave_class
 
 CROSSING: dict[str, Any] = {"steps": 50, "overshoot": 0.02}
@@ -83,6 +83,7 @@ def minimal_l2(
     if y.ndim == 1:
         lone = minimal_l2(one_replica(logits_fn), x[None], y[None], steps=steps, images=images, box=box)
         return MinimalResult(lone.x_adv[0], lone.flipped[0], lone.radius[0], lone.way[0])
+    logits_fn = Remembering(logits_fn)
     z = leave_class(logits_fn, x, y, **CROSSING, box=box)
     with torch.no_grad():
         given = logits_fn(x).argmax(-1) != y

@@ -27,17 +27,18 @@ def cross(x: Tensor, normal: Tensor, gap: Tensor, box: Box) -> Tensor:
     """
     if box is None:
         return normal * (gap / normal.square().sum(-1)).unsqueeze(-1)
-    limit = torch.where(normal > 0, box[1] - x, box[0] - x)  # the farthest each coordinate may go
-    full = torch.where(normal == 0, 0.0, limit / normal)  # the multiplier at which it gets there
+    down, up = box[0] - x, box[1] - x
+    # the multiplier at which a coordinate has gone as far as it may; 0 where the normal is
+    full = torch.maximum(up / normal, down / normal).nan_to_num_(0.0, 0.0, 0.0)
     weight, left = normal.square(), gap.unsqueeze(-1)
-    t = torch.zeros_like(left)
+    t, buffer = torch.zeros_like(left), torch.empty_like(full)  # new memory costs as much as the arithmetic
     for _ in range(NEWTON_STEPS):
-        missing = left - (weight * full.minimum(t)).sum(-1, keepdim=True)
-        slope = (weight * (full > t)).sum(-1, keepdim=True)
+        missing = left - torch.minimum(full, t, out=buffer).mul_(weight).sum(-1, keepdim=True)
+        slope = torch.gt(full, t, out=buffer).mul_(weight).sum(-1, keepdim=True)
         advance = torch.where(slope > 0, missing / slope, 0.0).clamp_min(0)
         if not (advance > t * torch.finfo(t.dtype).eps).any():
             break
         t = t + advance
-    delta = torch.where(full > t, t * normal, limit.masked_fill(normal == 0, 0.0))
-    possible = ((normal * limit).sum(-1) >= gap) & (normal != 0).any(-1)
-    return delta.masked_fill(~possible.unsqueeze(-1), torch.inf)
+    possible = (torch.mul(weight, full, out=buffer).sum(-1) >= gap) & (weight.amax(-1) > 0)
+    delta = torch.minimum(full, t, out=buffer).mul_(normal).maximum(down).minimum(up)
+    return delta.masked_fill_(~possible.unsqueeze(-1), torch.inf)

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -27,8 +27,9 @@ from torch import Tensor, nn
 from sparse_robust import attacks, metrics
 from sparse_robust.data import load_mnist, pixels
 from sparse_robust.experiments.machine import code_version, device_name
+from sparse_robust.experiments.rows import RowError
 from sparse_robust.experiments.stages import published
-from sparse_robust.experiments.store import locked, write_atomically
+from sparse_robust.experiments.store import locked, results_folder, write_atomically
 from sparse_robust.models import NETWORKS, NetworkName
 from sparse_robust.studies.catalogue import find
 from sparse_robust.types import LogitsFn
@@ -146,7 +147,8 @@ class Trial:
     def row(self) -> dict[str, object]:
         """All of it, flat."""
         whole = asdict(self)
-        return whole | whole.pop("outcome") | whole.pop("place")
+        outcome, place = whole.pop("outcome"), whole.pop("place")
+        return whole | outcome | place
 
 
 def ours() -> Mapping[str, Mapping[str, Ours]]:
@@ -314,11 +316,41 @@ def compare_attacks(rows: pd.DataFrame) -> pd.DataFrame:
     return table.assign(rank=rank).sort_values(["rank", "cpu"]).drop(columns="rank").reset_index(drop=True)
 
 
+def published_trials() -> Path:
+    """The file that the chapter on run times reads."""
+    return results_folder() / "speeds" / "attacks.jsonl"
+
+
 def keep_trials(path: Path, rows: pd.DataFrame) -> None:
     """Add rows to a file, one JSON object a line, whole or not at all."""
     with locked(path):
         text = path.read_text() if path.exists() else ""
         write_atomically(path, (text + rows.to_json(orient="records", lines=True)).encode())
+
+
+def read_trials(path: Path) -> pd.DataFrame:
+    """The rows of a file.
+
+    Raises:
+        RowError: if a line is not such a row; names the file and the line.
+    """
+    wanted = {field.name for kind in (Trial, AttackOutcome, Case) for field in fields(kind)} - {
+        "outcome",
+        "place",
+    }
+    rows = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        try:
+            row = json.loads(line)
+            if row.keys() != wanted:
+                raise ValueError
+        except (ValueError, AttributeError):
+            names = ", ".join(sorted(wanted))
+            raise RowError(
+                f"{path}, line {number}: not an object of {names}; delete the line and measure again"
+            ) from None
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 if __name__ == "__main__":  # in the peers' environment, see measure_all

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from .layers import ReplicaConvPool2d, ReplicaLinear
+from .linearised import LinearisedPerceptron
 
 
 class LeNet300100(nn.Module):
@@ -31,6 +32,11 @@ class LeNet300100(nn.Module):
         """``x`` [R, N, *D] -> logits [R, N, K]."""
         logits: Tensor = self.readout(self.activations(x)[-1])
         return logits
+
+    def linearise(self, x: Tensor) -> LinearisedPerceptron:
+        """The network linearised at ``x`` [R, N, *D], as attacks need it."""
+        layers = (self.hidden_1, self.hidden_2, self.readout)
+        return LinearisedPerceptron([(layer.weight, layer.bias) for layer in layers], x)
 
 
 class LeNet5(nn.Module):
