@@ -5,6 +5,7 @@ import signal
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from threading import RLock, Thread
@@ -18,6 +19,7 @@ from .rows import Row
 from .runner import run
 from .stages import load
 from .store import Store
+from .unfinished import KEEP_EVERY
 
 
 class WorkerError(OSError):
@@ -70,6 +72,7 @@ def run_side_by_side(
     seeds: Sequence[int] | None = None,
     root: Path | str | None = None,
     store: Store | None = None,
+    keep_every: float = KEEP_EVERY,
 ) -> list[Row]:
     """:func:`.runner.run`, with up to ``processes`` seeds at a time, which take the GPUs in turn.
 
@@ -84,6 +87,7 @@ def run_side_by_side(
         seeds: None for the profile's own.
         root: the data root; None for the default.
         store: where rows and checkpoints live; None for the default.
+        keep_every: as for :func:`.runner.run`.
 
     Raises:
         ValueError: if ``processes`` is less than 1.
@@ -98,6 +102,7 @@ def run_side_by_side(
     specs = experiment.variants(profile)
     wanted = tuple(dict.fromkeys(experiment.seeds[profile] if seeds is None else seeds))
     processes = min(processes, len(wanted))
+    one = partial(run, experiment, profile, root=root, store=store, keep_every=keep_every)
     if processes > 1:
         places = spread(device, len(wanted))
         for spec in specs:
@@ -106,9 +111,7 @@ def run_side_by_side(
         with workers, tqdm(total=len(wanted), desc=f"{experiment.name} ({profile}), seeds") as bar:
             try:
                 jobs = [
-                    workers.submit(
-                        run, experiment, profile, device=place, seeds=[s], root=root, store=store, quiet=True
-                    )
+                    workers.submit(one, device=place, seeds=[s], quiet=True)
                     for s, place in zip(wanted, places, strict=True)
                 ]
                 for job in as_completed(jobs):
@@ -126,4 +129,4 @@ def run_side_by_side(
             except BaseException:
                 workers.shutdown(wait=False, cancel_futures=True)
                 raise
-    return run(experiment, profile, device=device, seeds=seeds, root=root, store=store)
+    return one(device=device, seeds=seeds)

@@ -17,7 +17,8 @@ from torch import Tensor
 from sparse_robust.data import path_of
 
 from . import checkpoints
-from .checkpoints import Checkpoint, CheckpointError, Replica
+from .checkpoints import Checkpoint, CheckpointError, Replica, Stage
+from .machine import Program
 from .rows import BlockRow, Row, read, read_blocks
 
 RESULTS_VARIABLE = "SPARSE_ROBUST_RESULTS"
@@ -226,3 +227,32 @@ class Store:
         except CheckpointError as error:
             _LOG.warning("%s; it is trained again", error)
             return None
+
+    def unfinished_path(self, first: Replica) -> Path:
+        """The file of a stage that goes on, beside the checkpoint that its first replica will have."""
+        return self.checkpoint_path(first).with_suffix(".partial.safetensors")
+
+    def save_unfinished(self, of: Stage, checkpoint: Checkpoint) -> None:
+        """Store how far a stage is."""
+        write_atomically(self.unfinished_path(of.first), checkpoints.to_bytes(of, checkpoint))
+
+    def find_unfinished(self, of: Stage, like: Mapping[str, Tensor], program: Program) -> Checkpoint | None:
+        """How far a stage is, if that is stored, sound and by ``program``; that it is not is logged.
+
+        Args:
+            of: which.
+            like: tensors of the names, shapes and types that it must have.
+            program: what computes it.
+        """
+        path = self.unfinished_path(of.first)
+        if not path.exists():
+            return None
+        try:
+            return checkpoints.read_unfinished(path, of, like, program)
+        except CheckpointError as error:
+            _LOG.warning("%s; it is trained again", error)
+            return None
+
+    def drop_unfinished(self, first: Replica) -> None:
+        """Delete what is stored of a stage that has its checkpoints."""
+        self.unfinished_path(first).unlink(missing_ok=True)
