@@ -4,15 +4,18 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import active_children
 from pathlib import Path
 from threading import RLock
 
 import pytest
+from safetensors import safe_open
 from tqdm import tqdm
 
 from sparse_robust.experiments import Store, run, run_side_by_side, side_by_side
+from sparse_robust.experiments.checkpoints import STEPS
 from sparse_robust.experiments.side_by_side import WorkerError, pool, spread, usual_processes
 from sparse_robust.studies.catalogue import find
 
@@ -111,46 +114,42 @@ def test_a_killed_process_is_one_clear_error(tmp_path: Path, monkeypatch: pytest
 
 
 DRIVER = """
-import sys, time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import active_children
-from sparse_robust.__main__ import main
+import functools, sys
+from dataclasses import replace
+from sparse_robust import __main__ as command
 
-submit, submitted = ProcessPoolExecutor.submit, []
-
-def sleeping(self, *_, **__):
-    submitted.append(submit(self, time.sleep, 600))
-    if len(submitted) == 2:
-        while not all(job.running() for job in submitted):
-            time.sleep(0.05)
-        print(*(child.pid for child in active_children()), flush=True)
-    return submitted[-1]
-
-ProcessPoolExecutor.submit = sleeping
-sys.exit(main("run linear-binary --profile smoke --seeds 0,1 --processes 2 --device cpu".split()))
+experiment = command.find("linear-binary")
+(spec,) = experiment.specs["smoke"]
+endless = replace(spec, dense=replace(spec.dense, steps=10**9))
+command.find = lambda name: replace(experiment, specs={"smoke": (endless,)})
+command.run_side_by_side = functools.partial(command.run_side_by_side, keep_every=0.0)
+sys.exit(command.main("run linear-binary --profile smoke --seeds 0,1 --processes 2 --device cpu".split()))
 """
+"""Two processes that train for ever, and store after each step how far they are."""
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_to_the_parent_leaves_no_orphan(tmp_path: Path, number: signal.Signals) -> None:
     folders = {"SPARSE_ROBUST_RESULTS": str(tmp_path / "r"), "SPARSE_ROBUST_CACHE": str(tmp_path / "c")}
     with subprocess.Popen(
-        [sys.executable, "-c", DRIVER],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | folders,
+        [sys.executable, "-c", DRIVER], stderr=subprocess.PIPE, text=True, env=os.environ | folders
     ) as parent:
-        assert parent.stdout is not None
-        children = [int(word) for word in parent.stdout.readline().split()]
-        assert len(children) == 2
+        while len(states := list(tmp_path.rglob("seed-[01]/round-0.partial.safetensors"))) < 2:
+            assert parent.poll() is None
+            time.sleep(0.05)
+        children = Path("/proc", str(parent.pid), "task", str(parent.pid), "children").read_text().split()
+        assert len(children) >= 2
         parent.send_signal(number)
-        _, errors = parent.communicate()  # which ends when the children have closed its pipes, too
+        _, errors = parent.communicate()  # which ends when the children have closed its pipe, too
     if number == signal.SIGTERM:
         assert parent.returncode == 128 + number
         assert "Traceback" not in errors
         assert errors.count("Interrupted. What was finished is stored") == 1
+    for state in states:
+        with safe_open(state, framework="pt") as file:
+            assert int(file.metadata()[STEPS]) >= 1
+    assert not list(tmp_path.rglob(".*.draft")), "a process ended in the middle of a write"
     for child in children:
-        while Path("/proc", str(child)).exists():  # that of a zombie remains until its new parent has seen it
-            if Path("/proc", str(child), "stat").read_text().split()[2] == "Z":
+        while Path("/proc", child).exists():  # that of a zombie remains until its new parent has seen it
+            if Path("/proc", child, "stat").read_text().split()[2] == "Z":
                 break

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 
+from sparse_robust.data import data_root
 from sparse_robust.experiments import PROFILES, Row, Store, StoreError
 from sparse_robust.experiments import store as module
 from sparse_robust.experiments.checkpoints import Checkpoint, Replica
@@ -236,6 +237,19 @@ def test_default_folders(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SPARSE_ROBUST_CACHE", raising=False)
     assert results_folder() == Path(__file__).parents[1] / "book" / "results"
     assert cache_folder().name == "sparse-robust"
+
+
+def test_a_user_whom_the_system_does_not_know_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(text: str) -> str:
+        return text
+
+    for name in ("SPARSE_ROBUST_CACHE", "SPARSE_ROBUST_DATA", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", unknown)
+    with pytest.raises(FileNotFoundError, match=r"no home folder .* name one with SPARSE_ROBUST_CACHE$"):
+        cache_folder()
+    with pytest.raises(FileNotFoundError, match=r"name one with SPARSE_ROBUST_DATA$"):
+        data_root()
 
 
 def test_without_a_checkout_the_remedy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

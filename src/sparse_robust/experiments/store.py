@@ -10,11 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from sparse_robust.data import path_of
+from sparse_robust.data import path_of, user_folder
 
 from . import checkpoints
 from .checkpoints import Checkpoint, CheckpointError, Replica, Stage
@@ -55,7 +54,7 @@ def published_folder() -> Path | None:
 
 def cache_folder() -> Path:
     """``SPARSE_ROBUST_CACHE``, else the user's cache folder."""
-    return path_of(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("sparse-robust"))
+    return user_folder(CACHE_VARIABLE)
 
 
 def blocks_path(rows: Path) -> Path:
