@@ -1,22 +1,28 @@
 """Seeds in processes of their own give the rows of one process."""
 
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures._base import DoneAndNotDoneFutures
 from multiprocessing import active_children
 from pathlib import Path
 from threading import RLock
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors import safe_open
 from tqdm import tqdm
 
 from sparse_robust.experiments import Store, run, run_side_by_side, side_by_side
 from sparse_robust.experiments.checkpoints import STEPS
-from sparse_robust.experiments.side_by_side import WorkerError, pool, spread, usual_processes
+from sparse_robust.experiments.side_by_side import WorkerError, finished, places, pool, usual_processes
 from sparse_robust.studies.catalogue import find
 
 BINARY = find("linear-binary")
@@ -50,11 +56,11 @@ def test_an_interrupt_of_the_parent_alone_stops_every_process(
 ) -> None:
     others = set(active_children())  # the last of an earlier run may still be ending
 
-    def interrupted(jobs: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         assert set(active_children()) - others
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(side_by_side, "as_completed", interrupted)
+    monkeypatch.setattr(side_by_side, "wait", interrupted)
     store = Store(tmp_path / "results", tmp_path / "cache")
     with pytest.raises(KeyboardInterrupt):
         run_side_by_side(BINARY, "smoke", 2, device="cpu", seeds=[0, 1], store=store)
@@ -93,13 +99,49 @@ def test_usually_every_core_has_a_seed(monkeypatch: pytest.MonkeyPatch) -> None:
         usual_processes("paper", "tpu")
 
 
-def test_gpus_are_taken_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_take_the_gpus_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
     for device in ("cuda", "auto"):
-        assert spread(device, 5) == ["cuda:0", "cuda:1", "cuda:2", "cuda:0", "cuda:1"]
-    assert spread("cuda:1", 2) == ["cuda:1", "cuda:1"]
-    assert spread("cpu", 2) == ["cpu", "cpu"]
+        assert places(device, 5) == ["cuda:0", "cuda:1", "cuda:2", "cuda:0", "cuda:1"]
+    assert places("cuda:1", 2) == ["cuda:1", "cuda:1"]
+    assert places("cpu", 2) == ["cpu", "cpu"]
+
+
+@given(st.data(), st.integers(1, 12), st.integers(1, 8), st.integers(1, 8))
+def test_no_gpu_is_idle_while_another_has_two_seeds(
+    data: st.DataObject, seeds: int, processes: int, gpus: int
+) -> None:
+    """In whatever order jobs end: eight processes on eight GPUs use all of them to the last."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("torch.cuda.is_available", lambda: True)
+        patch.setattr("torch.cuda.device_count", lambda: gpus)
+        devices = places("cuda", processes)
+    running: dict[Future[int], str] = {}
+    started: list[int] = []
+
+    def submit(seed: int, device: str) -> Future[int]:
+        running[job := Future()] = device
+        started.append(seed)
+        return job
+
+    def wait(jobs: Iterable[Future[int]], return_when: str) -> DoneAndNotDoneFutures[int]:
+        assert set(jobs) == set(running)
+        left = seeds - len(started)
+        assert len(running) == processes or not left, "a process waits for nothing"
+        use = Counter(running.values())
+        assert max(use.values()) <= math.ceil(processes / gpus)
+        if left:
+            assert len(use) == min(gpus, processes), "a GPU is idle"
+        ended = data.draw(st.lists(st.sampled_from(list(running)), min_size=1, unique=True))
+        for job in ended:
+            del running[job]
+        return DoneAndNotDoneFutures(set(ended), set(jobs) - set(ended))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(side_by_side, "wait", wait)
+        assert len(list(finished(submit, range(seeds), devices))) == seeds
+    assert started == list(range(seeds))
 
 
 def killed() -> None:

@@ -16,11 +16,12 @@ import pytest
 import torch
 
 from sparse_robust.data import data_root
-from sparse_robust.experiments import PROFILES, Row, Store, StoreError
+from sparse_robust.experiments import PROFILES, Row, Store, StoreError, files
 from sparse_robust.experiments import store as module
 from sparse_robust.experiments.checkpoints import Checkpoint, Replica
+from sparse_robust.experiments.files import write_atomically
 from sparse_robust.experiments.load import PUBLISHED_FILES
-from sparse_robust.experiments.store import cache_folder, results_folder, write_atomically
+from sparse_robust.experiments.store import cache_folder, results_folder
 
 ROW = Row(
     experiment="e",
@@ -186,7 +187,7 @@ def test_drafts_that_nobody_writes_any_more_are_swept(store: Store) -> None:
 def test_who_waits_for_a_lock_says_for_whom(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    monkeypatch.setattr(files, "PATIENCE", 0.01)
     path, free = store.rows_path("e", "smoke"), Event()
 
     class Handler(logging.Handler):
@@ -194,13 +195,13 @@ def test_who_waits_for_a_lock_says_for_whom(
             free.set()
 
     def hold() -> None:
-        with module.locked(path):
+        with files.locked(path):
             held.set()
             free.wait()
 
     held, handler = Event(), Handler()
     holder = Thread(target=hold)
-    logger = logging.getLogger(module.__name__)
+    logger = logging.getLogger(files.__name__)
     logger.addHandler(handler)
     holder.start()
     held.wait()

@@ -16,12 +16,13 @@ from sparse_robust.models import prunable
 
 from .checkpoints import Replica, Stage, digest
 from .experiment import Experiment, Profile
+from .files import StoreError
 from .machine import choose_device, running
 from .rows import BlockRow, Row
 from .signals import deferred
 from .spec import Attack, Spec
 from .stages import Arrays, Population, advance, arrays, build, join, load, published
-from .store import Store, StoreError
+from .store import Store
 from .unfinished import KEEP_EVERY, Keeper
 
 
