@@ -1,8 +1,10 @@
 """Seeds over the machines of a cluster, and stores that are no local folder: the rows of one machine."""
 
+import socket
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 
 from sparse_robust.__main__ import main
 from sparse_robust.experiments import Attack, Experiment, Row, Spec, Store, StoreError, run, run_on_cluster
-from sparse_robust.experiments.cluster import ClusterError, chosen_device
+from sparse_robust.experiments.cluster import ClusterError, answers, chosen_device
 from sparse_robust.experiments.files import place
 from sparse_robust.studies.catalogue import find
 from sparse_robust.training import Training
@@ -71,6 +73,19 @@ def test_a_large_network_needs_a_gpu_of_its_own() -> None:
     assert (find("vgg").needs.gpus, find("lenet-5").needs.gpus) == (1, 1 / 8)
 
 
+def test_an_address_at_which_nobody_answers_is_said_at_once() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        with pytest.raises(ClusterError, match=f"no cluster of Ray answers at {address}: Connection refused"):
+            answers(address)  # bound, but nobody listens
+        free.listen()
+        answers(address)
+    for name in ("head", "ray://head:6379", "head:x"):
+        with pytest.raises(ClusterError, match=f"{name} is not like auto, local or host:6379"):
+            answers(name)
+
+
 @pytest.fixture
 def machines() -> Iterator[Any]:
     """Two nodes of one core each on this machine."""
@@ -122,40 +137,35 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     import s3fs
 
     s3fs.S3FileSystem.clear_instance_cache()
-    s3fs.S3FileSystem().mkdir("bucket")
-    yield "s3://bucket/study"
+    s3fs.S3FileSystem().mkdir(f"bucket-{port}")
+    yield f"s3://bucket-{port}/study"
     server.stop()
 
 
 def test_rows_and_checkpoints_in_a_store_of_objects(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = run(
-        EXPERIMENT, "smoke", device="cpu", seeds=[0], store=Store(tmp_path / "r", tmp_path / "c"), quiet=True
-    )
+    brief = replace(SPEC, dense=replace(BRIEF, steps=3), retrain=replace(BRIEF, steps=2), attacks=())
+    experiment = replace(EXPERIMENT, specs={"smoke": (brief,)})
+
+    def found(store: Store) -> dict[Any, Any]:
+        return numbers(
+            run(experiment, "smoke", device="cpu", store=store, seeds=[0], quiet=True, keep_every=0)
+        )
+
+    expected = found(Store(tmp_path / "results", tmp_path / "cache"))
     monkeypatch.setenv("SPARSE_ROBUST_RESULTS", f"{bucket}/results")
     monkeypatch.setenv("SPARSE_ROBUST_CACHE", f"{bucket}/cache")
     store = Store.default()
-
-    def found(keep_every: float) -> dict[Any, Any]:
-        options: Any = {"device": "cpu", "seeds": [0], "store": store, "quiet": True}
-        return numbers(run(EXPERIMENT, "smoke", **options, keep_every=keep_every))
-
-    assert found(keep_every=0) == numbers(expected)
+    assert found(store) == expected
     names = {path.name for path in store.cache.rglob("*.safetensors")}
     assert names == {f"round-{round_}.safetensors" for round_ in range(SPEC.rounds + 1)}
     store.rows_path("spread", "smoke").unlink()
     monkeypatch.setattr("sparse_robust.experiments.runner.advance", None)  # checkpoints serve
-    assert found(keep_every=0) == numbers(expected)
+    assert found(store) == expected
 
 
 def test_a_bucket_that_is_not_there_is_one_clear_error(bucket: str) -> None:
     store = Store(place("s3://nobody/results"), place("s3://nobody/cache"))
     with pytest.raises(StoreError, match=r"s3://nobody/results: \.writable cannot be stored there"):
         store.prepare()
-
-
-def test_an_address_at_which_nobody_answers_is_said(machines: Any) -> None:
-    pytest.importorskip("ray", reason=f"Ray is {EXTRA}")
-    with pytest.raises(ClusterError, match="no cluster of Ray answers at local host"):
-        run_on_cluster(EXPERIMENT, "smoke", "local host", device="cpu")

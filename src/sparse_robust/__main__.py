@@ -98,8 +98,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--ray",
         metavar="ADDRESS",
-        help="spread seeds over the Ray cluster at this address (auto: the one that this machine is part of; "
-        f"local: this machine alone); needs {EXTRA}",
+        help="spread seeds over the Ray cluster whose head is here, as host:6379 (auto: the one that this "
+        f"machine is part of; local: this machine alone); needs {EXTRA}",
     )
     one.add_argument("--data", metavar="FOLDER", help=place)
 

@@ -4,6 +4,7 @@ Ray is an extra, as one machine does without it. What a lost machine held is giv
 on from the checkpoints that both can reach.
 """
 
+import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from .unfinished import KEEP_EVERY
 
 RETRIES = 10
 """How often a seed is given to another worker when its own is lost."""
+CONNECTING = 10.0
+"""Seconds to wait for the head of a cluster."""
 GRACE = 60.0
 """Seconds that workers have to store how far they are after an interrupt."""
 
@@ -81,8 +84,8 @@ def run_on_cluster(
     Args:
         experiment: what to run.
         profile: ``smoke``, ``laptop`` or ``paper``.
-        address: of the cluster, ``auto`` for the one that this machine belongs to; ``local`` for this machine
-            alone.
+        address: of the cluster's head, as host:6379; ``auto`` for the cluster that this machine belongs to;
+            ``local`` for this machine alone.
         device: ``cpu``, ``cuda``, or ``auto`` for GPUs if the cluster has any.
         seeds: None for the profile's own.
         root: the data root on every machine; None for the default there.
@@ -104,9 +107,10 @@ def run_on_cluster(
     wanted = tuple(dict.fromkeys(experiment.seeds[profile] if seeds is None else seeds))
     store = store or Store.default()
     store = replace(store, results=store.results.absolute(), cache=store.cache.absolute())
+    answers(address)
     try:
-        ray.init(None if address == "local" else address, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, RuntimeError, ValueError) as error:
+        ray.init(address, log_to_driver=False, logging_level="ERROR")
+    except (ConnectionError, RuntimeError) as error:
         raise ClusterError(f"no cluster of Ray answers at {address}: {str(error).splitlines()[0]}") from None
     try:
         place = chosen_device(device, ray.cluster_resources().get("GPU", 0))
@@ -134,6 +138,25 @@ def run_on_cluster(
     finally:
         ray.shutdown()
     return run(experiment, profile, device="cpu", seeds=wanted, root=root, store=store)
+
+
+def answers(address: str) -> None:
+    """See that somebody listens at an address, as Ray itself takes minutes to say that nobody does.
+
+    Raises:
+        ClusterError: if nobody does, or it is no address of a cluster's head.
+    """
+    if address in ("auto", "local"):
+        return
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal() or "/" in host:
+        raise ClusterError(
+            f"{address} is not like auto, local or host:6379, the cluster's head"
+        )
+    try:
+        socket.create_connection((host, int(port)), CONNECTING).close()
+    except OSError as error:
+        raise ClusterError(f"no cluster of Ray answers at {address}: {error.strerror or error}") from None
 
 
 def chosen_device(device: str, gpus: float) -> str:
