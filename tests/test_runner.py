@@ -81,7 +81,7 @@ class Smoke:
 def seconds_of_a_step() -> float:
     """CPU seconds of a training step of one LeNet-5: a unit that a slow or busy machine stretches, too."""
     digits = embedded_digits().train
-    model, steps = LeNet5((0,)), 20
+    model, steps = LeNet5((0,)), 4
     start = time.process_time()
     x, options = pixels(digits).flatten(1), Training(steps=steps)
     train(model, dense_masks(model), x, digits.labels, options, seeds=(0,), stage="unit")
@@ -297,9 +297,9 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, tuple[int, ...]]
     calls: list[tuple[int, tuple[int, ...]]] = []
     advance = runner.advance
 
-    def watched(spec: Spec, population: Any, data: Any, seeds: Any, round_: int, progress: Any) -> Any:
+    def watched(spec: Spec, population: Any, data: Any, seeds: Any, round_: int, *others: Any) -> Any:
         calls.append((round_, tuple(seeds)))
-        return advance(spec, population, data, seeds, round_, progress)
+        return advance(spec, population, data, seeds, round_, *others)
 
     monkeypatch.setattr(runner, "advance", watched)
     return calls
