@@ -150,9 +150,7 @@ def answers(address: str) -> None:
         return
     host, _, port = address.rpartition(":")
     if not port.isdecimal() or "/" in host:
-        raise ClusterError(
-            f"{address} is not like auto, local or host:6379, the cluster's head"
-        )
+        raise ClusterError(f"{address} is not like auto, local or host:6379, the cluster's head")
     try:
         socket.create_connection((host, int(port)), CONNECTING).close()
     except OSError as error:
