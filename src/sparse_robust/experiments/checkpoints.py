@@ -42,7 +42,7 @@ class Replica(NamedTuple):
     round: int
 
 
-class Stage(NamedTuple):
+class TrainingStage(NamedTuple):
     """One training, of the replicas that are computed together.
 
     Attributes:
@@ -81,7 +81,7 @@ class Checkpoint:
     steps: int | None = None
 
 
-def to_bytes(of: Replica | Stage, checkpoint: Checkpoint) -> bytes:
+def to_bytes(of: Replica | TrainingStage, checkpoint: Checkpoint) -> bytes:
     """The file of a checkpoint."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
     said = {}
@@ -107,7 +107,7 @@ def layout(tensors: Mapping[str, Tensor]) -> dict[str, str]:
     return {name: f"{tensor.dtype} {[*tensor.shape]}" for name, tensor in sorted(tensors.items())}
 
 
-def read(path: Path, of: Replica | Stage, like: Mapping[str, Tensor]) -> Checkpoint:
+def read(path: Path, of: Replica | TrainingStage, like: Mapping[str, Tensor]) -> Checkpoint:
     """Read a checkpoint, whose tensors have the names, shapes and types of those of ``like``.
 
     Files of earlier versions say neither their checksum nor what made them; the rest is seen to.
@@ -138,7 +138,9 @@ def read(path: Path, of: Replica | Stage, like: Mapping[str, Tensor]) -> Checkpo
     return Checkpoint(tensors, seconds, Program(**program) if program else None, steps)
 
 
-def read_unfinished(path: Path, of: Stage, like: Mapping[str, Tensor], program: Program) -> Checkpoint:
+def read_unfinished(
+    path: Path, of: TrainingStage, like: Mapping[str, Tensor], program: Program
+) -> Checkpoint:
     """Read the state of a stage that ``program`` has begun.
 
     Another one's last digits may differ, and rows say what their models were trained by: one program.

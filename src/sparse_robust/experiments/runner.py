@@ -14,7 +14,7 @@ from sparse_robust.measurements.contract import Progress
 from sparse_robust.metrics import total_sparsity
 from sparse_robust.models import prunable
 
-from .checkpoints import Replica, Stage, digest
+from .checkpoints import Replica, TrainingStage, digest
 from .experiment import Experiment, Profile
 from .files import StoreError
 from .machine import choose_device, running
@@ -110,7 +110,7 @@ class Run:
             return join(self.spec, self.seeds, sound, self.device)
         if round_ > 0 and self.spec.surgery is not None:
             population = self.reach(0, build(self.spec, self.seeds, self.device), data)
-        stage = Stage(key, data_, tuple(self.seeds), round_, digest(population.state(), {}))
+        stage = TrainingStage(key, data_, tuple(self.seeds), round_, digest(population.state(), {}))
         program = running(self.device, len(self.seeds))
         with deferred() as signals:
             keeper = Keeper(self.store, stage, program, self.keep_every, signals)

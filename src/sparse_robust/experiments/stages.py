@@ -29,7 +29,7 @@ from .machine import Program, running
 from .spec import Spec
 
 
-class Keeper(Protocol):
+class StateKeeper(Protocol):
     """Who keeps the state of a training that may be cut short, see :class:`.unfinished.Keeper`."""
 
     earlier: float
@@ -156,7 +156,7 @@ def advance(
     seeds: Sequence[int],
     round_: int,
     progress: Any,
-    keeper: Keeper | None = None,
+    keeper: StateKeeper | None = None,
 ) -> Population:
     """Train the dense references (round 0), or prune once and retrain (rounds 1 to m), in place.
 
@@ -186,7 +186,7 @@ def operate(
     data: Arrays,
     seeds: Sequence[int],
     progress: Any,
-    keeper: Keeper | None,
+    keeper: StateKeeper | None,
 ) -> dict[str, Tensor]:
     """Train under dynamic network surgery, in place; the masks that it ends with."""
     operation = Operation(model, surgery, seeds=seeds, stage="surgery")
@@ -220,7 +220,7 @@ OPERATED = "surgery/"
 
 
 def resumption(
-    model: Classifier, keeper: Keeper | None, more: Snapshot = dict
+    model: Classifier, keeper: StateKeeper | None, more: Snapshot = dict
 ) -> tuple[State | None, Watch | None]:
     """Where to go on with the training of a model, and what keeps its state from then on.
 
@@ -242,7 +242,7 @@ def descend(
     seeds: Sequence[int],
     round_: int,
     progress: Any,
-    keeper: Keeper | None = None,
+    keeper: StateKeeper | None = None,
 ) -> dict[str, Tensor]:
     """Prune unless it is round 0, then train under the masks, in place; the masks."""
     model: Any = population.model

@@ -11,7 +11,7 @@ from torch import Tensor
 from sparse_robust.data import user_folder
 
 from . import checkpoints
-from .checkpoints import Checkpoint, CheckpointError, Replica, Stage
+from .checkpoints import Checkpoint, CheckpointError, Replica, TrainingStage
 from .files import (
     CACHE_VARIABLE,
     RESULTS_VARIABLE,
@@ -153,11 +153,13 @@ class Store:
         """The file of a stage that goes on, beside the checkpoint that its first replica will have."""
         return self.checkpoint_path(first).with_suffix(".partial.safetensors")
 
-    def save_unfinished(self, of: Stage, checkpoint: Checkpoint) -> None:
+    def save_unfinished(self, of: TrainingStage, checkpoint: Checkpoint) -> None:
         """Store how far a stage is."""
         write_atomically(self.unfinished_path(of.first), checkpoints.to_bytes(of, checkpoint))
 
-    def find_unfinished(self, of: Stage, like: Mapping[str, Tensor], program: Program) -> Checkpoint | None:
+    def find_unfinished(
+        self, of: TrainingStage, like: Mapping[str, Tensor], program: Program
+    ) -> Checkpoint | None:
         """How far a stage is, if that is stored, sound and by ``program``; that it is not is logged.
 
         Args:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sparse_robust.training import Snapshot, State
 
-from .checkpoints import Checkpoint, Stage
+from .checkpoints import Checkpoint, TrainingStage
 from .machine import Program
 from .signals import Deferred
 from .store import Store
@@ -23,7 +23,9 @@ class Keeper:
         earlier: seconds that the stage had taken when it was cut short.
     """
 
-    def __init__(self, store: Store, of: Stage, program: Program, every: float, signals: Deferred) -> None:
+    def __init__(
+        self, store: Store, of: TrainingStage, program: Program, every: float, signals: Deferred
+    ) -> None:
         """Nothing is stored before ``every`` seconds have passed."""
         self.store, self.of, self.program, self.every, self.signals = store, of, program, every, signals
         self.earlier, self._start, self._stored = 0.0, time.monotonic(), time.monotonic()
