@@ -1,19 +1,28 @@
 """Seeds in processes of their own give the rows of one process."""
 
+import math
 import os
 import signal
 import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor
+import time
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures._base import DoneAndNotDoneFutures
 from multiprocessing import active_children
 from pathlib import Path
 from threading import RLock
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors import safe_open
 from tqdm import tqdm
 
 from sparse_robust.experiments import Store, run, run_side_by_side, side_by_side
-from sparse_robust.experiments.side_by_side import WorkerError, pool, spread, usual_processes
+from sparse_robust.experiments.checkpoints import STEPS
+from sparse_robust.experiments.side_by_side import WorkerError, finished, places, pool, usual_processes
 from sparse_robust.studies.catalogue import find
 
 BINARY = find("linear-binary")
@@ -47,11 +56,11 @@ def test_an_interrupt_of_the_parent_alone_stops_every_process(
 ) -> None:
     others = set(active_children())  # the last of an earlier run may still be ending
 
-    def interrupted(jobs: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         assert set(active_children()) - others
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(side_by_side, "as_completed", interrupted)
+    monkeypatch.setattr(side_by_side, "wait", interrupted)
     store = Store(tmp_path / "results", tmp_path / "cache")
     with pytest.raises(KeyboardInterrupt):
         run_side_by_side(BINARY, "smoke", 2, device="cpu", seeds=[0, 1], store=store)
@@ -90,13 +99,49 @@ def test_usually_every_core_has_a_seed(monkeypatch: pytest.MonkeyPatch) -> None:
         usual_processes("paper", "tpu")
 
 
-def test_gpus_are_taken_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_take_the_gpus_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
     for device in ("cuda", "auto"):
-        assert spread(device, 5) == ["cuda:0", "cuda:1", "cuda:2", "cuda:0", "cuda:1"]
-    assert spread("cuda:1", 2) == ["cuda:1", "cuda:1"]
-    assert spread("cpu", 2) == ["cpu", "cpu"]
+        assert places(device, 5) == ["cuda:0", "cuda:1", "cuda:2", "cuda:0", "cuda:1"]
+    assert places("cuda:1", 2) == ["cuda:1", "cuda:1"]
+    assert places("cpu", 2) == ["cpu", "cpu"]
+
+
+@given(st.data(), st.integers(1, 12), st.integers(1, 8), st.integers(1, 8))
+def test_no_gpu_is_idle_while_another_has_two_seeds(
+    data: st.DataObject, seeds: int, processes: int, gpus: int
+) -> None:
+    """In whatever order jobs end: eight processes on eight GPUs use all of them to the last."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("torch.cuda.is_available", lambda: True)
+        patch.setattr("torch.cuda.device_count", lambda: gpus)
+        devices = places("cuda", processes)
+    running: dict[Future[int], str] = {}
+    started: list[int] = []
+
+    def submit(seed: int, device: str) -> Future[int]:
+        running[job := Future()] = device
+        started.append(seed)
+        return job
+
+    def wait(jobs: Iterable[Future[int]], return_when: str) -> DoneAndNotDoneFutures[int]:
+        assert set(jobs) == set(running)
+        left = seeds - len(started)
+        assert len(running) == processes or not left, "a process waits for nothing"
+        use = Counter(running.values())
+        assert max(use.values()) <= math.ceil(processes / gpus)
+        if left:
+            assert len(use) == min(gpus, processes), "a GPU is idle"
+        ended = data.draw(st.lists(st.sampled_from(list(running)), min_size=1, unique=True))
+        for job in ended:
+            del running[job]
+        return DoneAndNotDoneFutures(set(ended), set(jobs) - set(ended))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(side_by_side, "wait", wait)
+        assert len(list(finished(submit, range(seeds), devices))) == seeds
+    assert started == list(range(seeds))
 
 
 def killed() -> None:
@@ -111,46 +156,42 @@ def test_a_killed_process_is_one_clear_error(tmp_path: Path, monkeypatch: pytest
 
 
 DRIVER = """
-import sys, time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import active_children
-from sparse_robust.__main__ import main
+import functools, sys
+from dataclasses import replace
+from sparse_robust import __main__ as command
 
-submit, submitted = ProcessPoolExecutor.submit, []
-
-def sleeping(self, *_, **__):
-    submitted.append(submit(self, time.sleep, 600))
-    if len(submitted) == 2:
-        while not all(job.running() for job in submitted):
-            time.sleep(0.05)
-        print(*(child.pid for child in active_children()), flush=True)
-    return submitted[-1]
-
-ProcessPoolExecutor.submit = sleeping
-sys.exit(main("run linear-binary --profile smoke --seeds 0,1 --processes 2 --device cpu".split()))
+experiment = command.find("linear-binary")
+(spec,) = experiment.specs["smoke"]
+endless = replace(spec, dense=replace(spec.dense, steps=10**9))
+command.find = lambda name: replace(experiment, specs={"smoke": (endless,)})
+command.run_side_by_side = functools.partial(command.run_side_by_side, keep_every=0.0)
+sys.exit(command.main("run linear-binary --profile smoke --seeds 0,1 --processes 2 --device cpu".split()))
 """
+"""Two processes that train for ever, and store after each step how far they are."""
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_to_the_parent_leaves_no_orphan(tmp_path: Path, number: signal.Signals) -> None:
     folders = {"SPARSE_ROBUST_RESULTS": str(tmp_path / "r"), "SPARSE_ROBUST_CACHE": str(tmp_path / "c")}
     with subprocess.Popen(
-        [sys.executable, "-c", DRIVER],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | folders,
+        [sys.executable, "-c", DRIVER], stderr=subprocess.PIPE, text=True, env=os.environ | folders
     ) as parent:
-        assert parent.stdout is not None
-        children = [int(word) for word in parent.stdout.readline().split()]
-        assert len(children) == 2
+        while len(states := list(tmp_path.rglob("seed-[01]/round-0.partial.safetensors"))) < 2:
+            assert parent.poll() is None
+            time.sleep(0.05)
+        children = Path("/proc", str(parent.pid), "task", str(parent.pid), "children").read_text().split()
+        assert len(children) >= 2
         parent.send_signal(number)
-        _, errors = parent.communicate()  # which ends when the children have closed its pipes, too
+        _, errors = parent.communicate()  # which ends when the children have closed its pipe, too
     if number == signal.SIGTERM:
         assert parent.returncode == 128 + number
         assert "Traceback" not in errors
         assert errors.count("Interrupted. What was finished is stored") == 1
+    for state in states:
+        with safe_open(state, framework="pt") as file:
+            assert int(file.metadata()[STEPS]) >= 1
+    assert not list(tmp_path.rglob(".*.draft")), "a process ended in the middle of a write"
     for child in children:
-        while Path("/proc", str(child)).exists():  # that of a zombie remains until its new parent has seen it
-            if Path("/proc", str(child), "stat").read_text().split()[2] == "Z":
+        while Path("/proc", child).exists():  # that of a zombie remains until its new parent has seen it
+            if Path("/proc", child, "stat").read_text().split()[2] == "Z":
                 break

@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 import torch
 
-from sparse_robust.experiments import PROFILES, Row, Store, StoreError
+from sparse_robust.data import data_root
+from sparse_robust.experiments import PROFILES, Row, Store, StoreError, files
 from sparse_robust.experiments import store as module
 from sparse_robust.experiments.checkpoints import Checkpoint, Replica
+from sparse_robust.experiments.files import write_atomically
 from sparse_robust.experiments.load import PUBLISHED_FILES
-from sparse_robust.experiments.store import cache_folder, results_folder, write_atomically
+from sparse_robust.experiments.store import cache_folder, results_folder
 
 ROW = Row(
     experiment="e",
@@ -185,7 +187,7 @@ def test_drafts_that_nobody_writes_any_more_are_swept(store: Store) -> None:
 def test_who_waits_for_a_lock_says_for_whom(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    monkeypatch.setattr(files, "PATIENCE", 0.01)
     path, free = store.rows_path("e", "smoke"), Event()
 
     class Handler(logging.Handler):
@@ -193,13 +195,13 @@ def test_who_waits_for_a_lock_says_for_whom(
             free.set()
 
     def hold() -> None:
-        with module.locked(path):
+        with files.locked(path):
             held.set()
             free.wait()
 
     held, handler = Event(), Handler()
     holder = Thread(target=hold)
-    logger = logging.getLogger(module.__name__)
+    logger = logging.getLogger(files.__name__)
     logger.addHandler(handler)
     holder.start()
     held.wait()
@@ -236,6 +238,19 @@ def test_default_folders(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SPARSE_ROBUST_CACHE", raising=False)
     assert results_folder() == Path(__file__).parents[1] / "book" / "results"
     assert cache_folder().name == "sparse-robust"
+
+
+def test_a_user_whom_the_system_does_not_know_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(text: str) -> str:
+        return text
+
+    for name in ("SPARSE_ROBUST_CACHE", "SPARSE_ROBUST_DATA", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", unknown)
+    with pytest.raises(FileNotFoundError, match=r"no home folder .* name one with SPARSE_ROBUST_CACHE$"):
+        cache_folder()
+    with pytest.raises(FileNotFoundError, match=r"name one with SPARSE_ROBUST_DATA$"):
+        data_root()
 
 
 def test_without_a_checkout_the_remedy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

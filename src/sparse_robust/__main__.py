@@ -16,7 +16,8 @@ from sparse_robust.bench import command as bench
 from sparse_robust.book import playground
 from sparse_robust.check import command as check_command
 from sparse_robust.check.text import escape
-from sparse_robust.experiments import PROFILES, Store, run_side_by_side
+from sparse_robust.experiments import PROFILES, Store, run_on_cluster, run_side_by_side
+from sparse_robust.experiments.files import EXTRA
 from sparse_robust.proofs import graph as proof_graph
 from sparse_robust.proofs import ledger as proof_ledger
 from sparse_robust.studies import ledger
@@ -94,6 +95,12 @@ def parser() -> argparse.ArgumentParser:
         help="run N seeds side by side, on GPUs in turn; numbers of a CPU do not depend on it "
         "(default: on a CPU one for each core, else 1)",
     )
+    one.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="spread seeds over the Ray cluster whose head is here, as host:6379 (auto: the one that this "
+        f"machine is part of; local: this machine alone); needs {EXTRA}",
+    )
     one.add_argument("--data", metavar="FOLDER", help=place)
 
     claims = command("claims", "print what the paper claims to have measured, and what the rows say")
@@ -135,14 +142,14 @@ def parser() -> argparse.ArgumentParser:
 
 def run_command(options: argparse.Namespace) -> int:
     """Run one experiment and say where its rows are."""
-    rows = run_side_by_side(
-        find(options.name),
-        options.profile,
-        options.processes,
-        device=options.device,
-        seeds=options.seeds,
-        root=options.data,
-    )
+    experiment, profile = find(options.name), options.profile
+    where = {"device": options.device, "seeds": options.seeds, "root": options.data}
+    if options.ray is None:
+        rows = run_side_by_side(experiment, profile, options.processes, **where)
+    elif options.processes is None:
+        rows = run_on_cluster(experiment, profile, options.ray, **where)
+    else:
+        raise ValueError("give --processes or --ray, not both: Ray knows how many its machines can take")
     print(f"data: {rows[0].data_description} ({rows[0].data}); device: {rows[-1].device}")
     path = Store.default().rows_path(options.name, options.profile)
     print(f"{len(rows)} numbers of {len({row.seed for row in rows})} seeds are in {path}")

@@ -26,10 +26,11 @@ from torch import Tensor, nn
 
 from sparse_robust import attacks, metrics
 from sparse_robust.data import load_mnist, pixels
+from sparse_robust.experiments.files import locked, write_atomically
 from sparse_robust.experiments.machine import code_version, device_name
 from sparse_robust.experiments.rows import RowError
 from sparse_robust.experiments.stages import published
-from sparse_robust.experiments.store import locked, results_folder, write_atomically
+from sparse_robust.experiments.store import results_folder
 from sparse_robust.models import NETWORKS, NetworkName
 from sparse_robust.studies.catalogue import find
 from sparse_robust.types import LogitsFn

@@ -20,7 +20,8 @@ import torch
 from filelock import FileLock
 from torch import Tensor, nn
 
-from sparse_robust.experiments.store import cache_folder, write_atomically
+from sparse_robust.experiments.files import write_atomically
+from sparse_robust.experiments.store import cache_folder
 
 PINS = (
     "adv-lib==0.2.8",

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from sparse_robust.experiments.files import locked, write_atomically
 from sparse_robust.experiments.rows import RowError
-from sparse_robust.experiments.store import locked, results_folder, write_atomically
+from sparse_robust.experiments.store import results_folder
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from playwright.sync_api import sync_playwright
 from pypdf import PdfWriter
 from pypdf.generic import Destination, NameObject, TextStringObject
 
-from sparse_robust.experiments.store import write_atomically
+from sparse_robust.experiments.files import write_atomically
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 TYPESET = "() => window.MathJax?.startup?.promise.then(() => true) ?? true"

@@ -17,10 +17,10 @@ from torch import Tensor
 from sparse_robust.data import Split, load_mnist, pixels
 from sparse_robust.experiments import Store
 from sparse_robust.experiments.checkpoints import Replica
+from sparse_robust.experiments.files import write_atomically
 from sparse_robust.experiments.load import stored
 from sparse_robust.experiments.machine import code_version
 from sparse_robust.experiments.statistics import summary
-from sparse_robust.experiments.store import write_atomically
 from sparse_robust.studies.catalogue import find
 from sparse_robust.types import LogitsFn
 

@@ -6,7 +6,7 @@ from .cifar import MissingDataError, describe_cifar10, load_cifar10
 from .dataset import DataError, Dataset, Split, fingerprint, pixels, select_classes
 from .made import made_images
 from .mnist import data_root, describe, load_mnist
-from .paths import path_of
+from .paths import path_of, user_folder
 from .published import PUBLISHED_MODELS, MissingModelError, published_model
 from .sample import draw_sample, embedded_digits
 
@@ -32,4 +32,5 @@ __all__ = [
     "published_model",
     "read_caffemodel",
     "select_classes",
+    "user_folder",
 ]

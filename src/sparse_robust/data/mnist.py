@@ -10,13 +10,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import platformdirs
 from filelock import FileLock
 
 from . import fetch
 from .containers import SIDE, Edition, IdxFile, read_idx_folder, read_npz
 from .dataset import DataError, Dataset, Split, data_error
-from .paths import path_of
+from .paths import path_of, user_folder
 from .sample import embedded_digits
 
 MNIST = Edition(
@@ -62,7 +61,7 @@ def data_root(root: Path | str | None = None) -> Path:
         DataError: if something that is no folder has that name.
         FileNotFoundError: if it is in the home folder of nobody.
     """
-    folder = path_of(root or os.environ.get(VARIABLE) or platformdirs.user_cache_path("sparse-robust"))
+    folder = path_of(root) if root else user_folder(VARIABLE)
     if folder.exists() and not folder.is_dir():
         raise data_error(
             folder,

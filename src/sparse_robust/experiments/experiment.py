@@ -11,6 +11,19 @@ PROFILES: tuple[Profile, ...] = get_args(Profile)
 
 
 @dataclass(frozen=True)
+class Needs:
+    """What one seed takes of a machine.
+
+    Attributes:
+        cores: of its CPU.
+        gpus: of its GPUs, where there are any; a fraction where several seeds fit on one.
+    """
+
+    cores: int = 1
+    gpus: float = 0.125
+
+
+@dataclass(frozen=True)
 class Experiment:
     """One figure, table or supporting study.
 
@@ -20,12 +33,14 @@ class Experiment:
         specs: for each profile, the variants to run; most experiments have one. What no laptop can do has no
             profile of that name.
         seeds: for each profile, the default seeds.
+        needs: of one seed, where seeds are spread over machines.
     """
 
     name: str
     title: str
     specs: Mapping[Profile, tuple[Spec, ...]]
     seeds: Mapping[Profile, tuple[int, ...]]
+    needs: Needs = Needs()
 
     def variants(self, profile: Profile) -> tuple[Spec, ...]:
         """The variants of a profile.

@@ -14,13 +14,16 @@ from sparse_robust.measurements.contract import Progress
 from sparse_robust.metrics import total_sparsity
 from sparse_robust.models import prunable
 
-from .checkpoints import Replica
+from .checkpoints import Replica, TrainingStage, digest
 from .experiment import Experiment, Profile
+from .files import StoreError
 from .machine import choose_device, running
 from .rows import BlockRow, Row
+from .signals import deferred
 from .spec import Attack, Spec
 from .stages import Arrays, Population, advance, arrays, build, join, load, published
-from .store import Store, StoreError
+from .store import Store
+from .unfinished import KEEP_EVERY, Keeper
 
 
 class Run:
@@ -38,10 +41,12 @@ class Run:
         dataset: Dataset,
         store: Store,
         quiet: bool,
+        keep_every: float = KEEP_EVERY,
     ) -> None:
         """See what is missing."""
         self.experiment, self.profile, self.spec, self.store = experiment, profile, spec, store
         self.device, self.root, self.dataset, self.quiet = device, root, dataset, quiet
+        self.keep_every = keep_every
         self.have = {row.identity for row in store.rows(experiment.name, profile)}
         self.seeds = [seed for seed in seeds if any(self.missing([seed], r) for r in spec.measured)]
 
@@ -101,14 +106,20 @@ class Run:
         found = [self.store.find_checkpoint(replica, like) for replica in replicas]
         sound = [checkpoint for checkpoint in found if checkpoint is not None]
         if len(sound) == len(replicas):
+            self.store.drop_unfinished(replicas[0])  # a kill may have come before it was
             return join(self.spec, self.seeds, sound, self.device)
         if round_ > 0 and self.spec.surgery is not None:
             population = self.reach(0, build(self.spec, self.seeds, self.device), data)
-        with self.bar(self.spec.training(round_).steps, f"round {round_}, training") as bar:
-            population = advance(self.spec, population, data, self.seeds, round_, bar.update)
-        for replica, old, new in zip(replicas, found, population.split(), strict=True):
-            if old is None:
-                self.store.save_checkpoint(replica, new)
+        stage = TrainingStage(key, data_, tuple(self.seeds), round_, digest(population.state(), {}))
+        program = running(self.device, len(self.seeds))
+        with deferred() as signals:
+            keeper = Keeper(self.store, stage, program, self.keep_every, signals)
+            with self.bar(self.spec.training(round_).steps, f"round {round_}, training") as bar:
+                population = advance(self.spec, population, data, self.seeds, round_, bar.update, keeper)
+            for replica, old, new in zip(replicas, found, population.split(), strict=True):
+                if old is None:
+                    self.store.save_checkpoint(replica, new)
+            self.store.drop_unfinished(stage.first)
         return population
 
     def measure(
@@ -209,6 +220,7 @@ def run(
     root: Path | str | None = None,
     store: Store | None = None,
     quiet: bool = False,
+    keep_every: float = KEEP_EVERY,
 ) -> list[Row]:
     """Run an experiment as far as it is not stored, and return its rows.
 
@@ -220,6 +232,7 @@ def run(
         root: the data root; None for the default.
         store: where rows and checkpoints live; None for the default.
         quiet: no progress bars.
+        keep_every: seconds of training between two stored states to go on from.
 
     Raises:
         KeyError: if the experiment has no such profile; the message lists those that it has.
@@ -248,6 +261,7 @@ def run(
                     dataset=dataset,
                     store=store,
                     quiet=quiet,
+                    keep_every=keep_every,
                 )
                 job()
     rows, wanted = store.rows(experiment.name, profile), {seed for group in groups for seed in group}

@@ -2,12 +2,15 @@
 
 import os
 import signal
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from threading import RLock, Thread
+from typing import TypeVar
 
 import torch
 from tqdm import tqdm
@@ -18,6 +21,9 @@ from .rows import Row
 from .runner import run
 from .stages import load
 from .store import Store
+from .unfinished import KEEP_EVERY
+
+Result = TypeVar("Result")
 
 
 class WorkerError(OSError):
@@ -53,12 +59,32 @@ def usual_processes(profile: Profile, device: str) -> int:
     return 1 if profile == "smoke" or choose_device(device).type != "cpu" else os.cpu_count() or 1
 
 
-def spread(device: str, jobs: int) -> list[str]:
-    """A device for each of some jobs: the GPUs in turn, unless ``device`` is one of them or the CPU."""
+def places(device: str, processes: int) -> list[str]:
+    """A device for each of some processes: the GPUs in turn, unless ``device`` is one of them or the CPU."""
     chosen = choose_device(device)
     if chosen.type != "cuda" or chosen.index is not None:
-        return [device] * jobs
-    return [f"cuda:{job % torch.cuda.device_count()}" for job in range(jobs)]
+        return [device] * processes
+    return [f"cuda:{process % torch.cuda.device_count()}" for process in range(processes)]
+
+
+def finished(
+    submit: Callable[[int, str], Future[Result]], seeds: Sequence[int], devices: Sequence[str]
+) -> Iterator[Future[Result]]:
+    """Jobs as they end: as many at a time as there are devices, each on one that no other is using.
+
+    Args:
+        submit: starts the job of a seed on a device.
+        seeds: of which there is one job each.
+        devices: as :func:`places` yields them; one that stands there twice takes two jobs.
+    """
+    waiting, free, running = deque(seeds), deque(devices), dict[Future[Result], str]()
+    while waiting or running:
+        while waiting and free:
+            device = free.popleft()
+            running[submit(waiting.popleft(), device)] = device
+        for job in wait(running, return_when=FIRST_COMPLETED).done:
+            free.append(running.pop(job))
+            yield job
 
 
 def run_side_by_side(
@@ -70,8 +96,9 @@ def run_side_by_side(
     seeds: Sequence[int] | None = None,
     root: Path | str | None = None,
     store: Store | None = None,
+    keep_every: float = KEEP_EVERY,
 ) -> list[Row]:
-    """:func:`.runner.run`, with up to ``processes`` seeds at a time, which take the GPUs in turn.
+    """:func:`.runner.run`, with up to ``processes`` seeds at a time, spread over the GPUs.
 
     Numbers are those of a run seed by seed, bit by bit on a CPU. A seed that fails stops those that have not
     begun; what the others finish is stored. An interrupt stops all.
@@ -84,6 +111,7 @@ def run_side_by_side(
         seeds: None for the profile's own.
         root: the data root; None for the default.
         store: where rows and checkpoints live; None for the default.
+        keep_every: as for :func:`.runner.run`.
 
     Raises:
         ValueError: if ``processes`` is less than 1.
@@ -98,20 +126,19 @@ def run_side_by_side(
     specs = experiment.variants(profile)
     wanted = tuple(dict.fromkeys(experiment.seeds[profile] if seeds is None else seeds))
     processes = min(processes, len(wanted))
+    one = partial(run, experiment, profile, root=root, store=store, keep_every=keep_every)
     if processes > 1:
-        places = spread(device, len(wanted))
+        devices = places(device, processes)
         for spec in specs:
             load(spec, root)  # downloads once what each process then reads
         workers = pool(processes)
+
+        def submit(seed: int, place: str) -> Future[list[Row]]:
+            return workers.submit(one, device=place, seeds=[seed], quiet=True)
+
         with workers, tqdm(total=len(wanted), desc=f"{experiment.name} ({profile}), seeds") as bar:
             try:
-                jobs = [
-                    workers.submit(
-                        run, experiment, profile, device=place, seeds=[s], root=root, store=store, quiet=True
-                    )
-                    for s, place in zip(wanted, places, strict=True)
-                ]
-                for job in as_completed(jobs):
+                for job in finished(submit, wanted, devices):
                     job.result()
                     bar.update()
             except KeyboardInterrupt:
@@ -126,4 +153,4 @@ def run_side_by_side(
             except BaseException:
                 workers.shutdown(wait=False, cancel_futures=True)
                 raise
-    return run(experiment, profile, device=device, seeds=seeds, root=root, store=store)
+    return one(device=device, seeds=seeds)

@@ -1,10 +1,10 @@
 """The steps of one experiment that make its models: data, training, pruning. No storage, no loops."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -22,11 +22,23 @@ from sparse_robust.data import (
 )
 from sparse_robust.models import Classifier, prunable
 from sparse_robust.pruning import Operation, Surgery, dense_masks, prune_at_random, prune_layers
-from sparse_robust.training import objective, train
+from sparse_robust.training import Snapshot, State, Watch, objective, snapshot, train, trained
 
 from .checkpoints import MASK, Checkpoint
 from .machine import Program, running
 from .spec import Spec
+
+
+class StateKeeper(Protocol):
+    """Who keeps the state of a training that may be cut short, see :class:`.unfinished.Keeper`."""
+
+    earlier: float
+
+    def find(self, like: Mapping[str, Tensor]) -> State | None:
+        """Where it was cut short, if that is kept."""
+
+    def __call__(self, steps: int, state: Snapshot) -> None:
+        """Keep its state if it is time."""
 
 
 def load(spec: Spec, root: Path | str | None) -> Dataset:
@@ -81,9 +93,13 @@ class Population:
     seconds: tuple[float | None, ...]
     programs: tuple[Program | None, ...]
 
+    def state(self) -> dict[str, Tensor]:
+        """Parameters, buffers and masks by name, [R, ...]."""
+        return dict(self.model.state_dict()) | {MASK + name: mask for name, mask in self.masks.items()}
+
     def split(self) -> list[Checkpoint]:
         """Each replica, to store."""
-        state = self.model.state_dict() | {MASK + name: mask for name, mask in self.masks.items()}
+        state = self.state()
         return [
             Checkpoint({name: tensor[r] for name, tensor in state.items()}, seconds, program)
             for r, (seconds, program) in enumerate(zip(self.seconds, self.programs, strict=True))
@@ -134,7 +150,13 @@ def join(
 
 
 def advance(
-    spec: Spec, population: Population, data: Arrays, seeds: Sequence[int], round_: int, progress: Any
+    spec: Spec,
+    population: Population,
+    data: Arrays,
+    seeds: Sequence[int],
+    round_: int,
+    progress: Any,
+    keeper: StateKeeper | None = None,
 ) -> Population:
     """Train the dense references (round 0), or prune once and retrain (rounds 1 to m), in place.
 
@@ -142,31 +164,85 @@ def advance(
 
     Where there is dropout its probabilities fall with the square root of the share of connections that is
     left (Han et al. 2015, section 3.2), here as if every layer was pruned.
+
+    With a ``keeper``, training goes on where it was cut short, from the same ``population``.
     """
     start = time.perf_counter()
     if round_ > 0 and spec.surgery is not None:
         surgery = spec.surgery.surgeries[round_ - 1]
-        masks = operate(spec, surgery, population.model, data, seeds, progress)
+        masks = operate(spec, surgery, population.model, data, seeds, progress, keeper)
     else:
-        masks = descend(spec, population, data, seeds, round_, progress)
-    seconds = (time.perf_counter() - start) / len(seeds)
+        masks = descend(spec, population, data, seeds, round_, progress, keeper)
+    earlier = keeper.earlier if keeper else 0.0
+    seconds = (earlier + time.perf_counter() - start) / len(seeds)
     program = running(data.x_train.device, len(seeds))
     return Population(population.model, masks, (seconds,) * len(seeds), (program,) * len(seeds))
 
 
 def operate(
-    spec: Spec, surgery: Surgery, model: Classifier, data: Arrays, seeds: Sequence[int], progress: Any
+    spec: Spec,
+    surgery: Surgery,
+    model: Classifier,
+    data: Arrays,
+    seeds: Sequence[int],
+    progress: Any,
+    keeper: StateKeeper | None,
 ) -> dict[str, Tensor]:
     """Train under dynamic network surgery, in place; the masks that it ends with."""
     operation = Operation(model, surgery, seeds=seeds, stage="surgery")
     options = spec.training(1)
-    examples = (data.x_train, data.y_train)
-    train(model, {}, *examples, options, seeds=seeds, stage="surgery", progress=progress, view=operation)
+
+    def masks() -> dict[str, Tensor]:
+        return {OPERATED + name: mask for name, mask in operation.masks.items()}
+
+    start, watch = resumption(model, keeper, masks)
+    if start is not None:
+        for name, mask in operation.masks.items():
+            mask.copy_(start.tensors[OPERATED + name])
+    train(
+        model,
+        {},
+        data.x_train,
+        data.y_train,
+        options,
+        seeds=seeds,
+        stage="surgery",
+        progress=progress,
+        view=operation,
+        start=start,
+        watch=watch,
+    )
     return operation.close()
 
 
+OPERATED = "surgery/"
+"""Before the name of the parameter of which surgery has a mask, which the weights outlive."""
+
+
+def resumption(
+    model: Classifier, keeper: StateKeeper | None, more: Snapshot = dict
+) -> tuple[State | None, Watch | None]:
+    """Where to go on with the training of a model, and what keeps its state from then on.
+
+    Args:
+        model: as it is before the stage.
+        keeper: None to start at the start, and to keep nothing.
+        more: tensors by name that belong to the state beside those of the descent.
+    """
+    if keeper is None:
+        return None, None
+    start = keeper.find(snapshot(model, trained(model)) | more())
+    return start, lambda steps, state: keeper(steps, lambda: state() | more())
+
+
 def descend(
-    spec: Spec, population: Population, data: Arrays, seeds: Sequence[int], round_: int, progress: Any
+    spec: Spec,
+    population: Population,
+    data: Arrays,
+    seeds: Sequence[int],
+    round_: int,
+    progress: Any,
+    keeper: StateKeeper | None = None,
 ) -> dict[str, Tensor]:
     """Prune unless it is round 0, then train under the masks, in place; the masks."""
     model: Any = population.model
@@ -181,10 +257,11 @@ def descend(
                 masks = masks | prune_at_random(chosen, spec.rho, seeds=seeds, stage=stage)
             case "none":
                 pass
+    start, watch = resumption(model, keeper)
     loss, gradients = None, None
     if network.colour:
-        share = float(1 - spec.rho) ** (round_ / 2)
-        loss = objective(model, *examples, options, seeds=seeds, stage=stage, dropout=share)
+        share, done = float(1 - spec.rho) ** (round_ / 2), start.steps if start else 0
+        loss = objective(model, *examples, options, seeds=seeds, stage=stage, dropout=share, done=done)
     elif network.gradients and len(seeds) == 1 and data.x_train.device.type == "cpu":
         gradients = network.gradients(model, *examples, options.batch_size)
     train(
@@ -197,6 +274,8 @@ def descend(
         progress=progress,
         objective=loss,
         gradients=gradients,
+        start=start,
+        watch=watch,
     )
     return masks
 

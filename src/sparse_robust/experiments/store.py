@@ -1,43 +1,35 @@
-"""Where results and checkpoints live, and how they are written: whole or not at all."""
+"""Where results and checkpoints live, and what is in them."""
 
-import contextlib
 import logging
 import os
-import platform
-import tempfile
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-from filelock import FileLock, Timeout
 from torch import Tensor
 
-from sparse_robust.data import path_of
+from sparse_robust.data import user_folder
 
 from . import checkpoints
-from .checkpoints import Checkpoint, CheckpointError, Replica
+from .checkpoints import Checkpoint, CheckpointError, Replica, TrainingStage
+from .files import (
+    CACHE_VARIABLE,
+    RESULTS_VARIABLE,
+    can_be_written,
+    locked,
+    place,
+    write_atomically,
+)
+from .machine import Program
 from .rows import BlockRow, Row, read, read_blocks
 
-RESULTS_VARIABLE = "SPARSE_ROBUST_RESULTS"
-CACHE_VARIABLE = "SPARSE_ROBUST_CACHE"
-PATIENCE = 5.0
-"""Seconds to wait for a lock before saying so."""
-ABANDONED = 3600.0
-"""Seconds after which a draft, which takes seconds to write, is nobody's."""
-
 _LOG = logging.getLogger(__name__)
-
-
-class StoreError(OSError):
-    """A folder that nothing can be stored in; names it and the remedy."""
 
 
 def results_folder() -> Path:
     """``SPARSE_ROBUST_RESULTS``, else ``book/results`` of the checkout this package runs from."""
     if folder := os.environ.get(RESULTS_VARIABLE):
-        return path_of(folder)
+        return place(folder)
     if (published := published_folder()) is not None:
         return published
     checkout = Path(__file__).resolve().parents[3]
@@ -54,7 +46,8 @@ def published_folder() -> Path | None:
 
 def cache_folder() -> Path:
     """``SPARSE_ROBUST_CACHE``, else the user's cache folder."""
-    return path_of(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("sparse-robust"))
+    named = os.environ.get(CACHE_VARIABLE)
+    return place(named) if named else user_folder(CACHE_VARIABLE)
 
 
 def blocks_path(rows: Path) -> Path:
@@ -62,73 +55,11 @@ def blocks_path(rows: Path) -> Path:
     return rows.with_suffix(".blocks.jsonl")
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a draft beside ``path``, flush it to disk and put it in place in one step.
-
-    Raises:
-        StoreError: naming the folder, if it cannot take the file, as a full disk cannot.
-    """
-    try:
-        _write_draft(path, data)
-    except OSError as error:
-        raise StoreError(
-            f"{path.parent}: {path.name} cannot be stored there ({error.strerror}); free some space, or name "
-            f"another folder with {RESULTS_VARIABLE} or {CACHE_VARIABLE}"
-        ) from error
-
-
-def _write_draft(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".draft", dir=path.parent)
-    draft = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.chmod(0o644)
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of ``path``, which lies beside it, so that all who share the file share the lock.
-
-    Whoever waits for long logs for whom.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock, holder = (path.with_name(f".{path.name}.{suffix}") for suffix in ("lock", "holder.lock"))
-    with _patiently(FileLock(lock), path, holder):
-        holder.write_text(f"process {os.getpid()} on {platform.node()}")
-        try:
-            yield
-        finally:
-            holder.unlink(missing_ok=True)
-
-
-def _patiently(lock: FileLock, path: Path, holder: Path) -> contextlib.AbstractContextManager[object]:
-    try:
-        return lock.acquire(timeout=PATIENCE)
-    except Timeout:
-        who = holder.read_text() if holder.exists() else "another process"
-        _LOG.warning("%s: waiting for %s, which is writing to it", path, who)
-        return lock.acquire()
-
-
-def sweep(folder: Path) -> None:
-    """Delete drafts that nobody can be writing any more: a kill leaves them behind."""
-    for draft in folder.rglob(".*.draft"):
-        with contextlib.suppress(FileNotFoundError):  # two may sweep at a time
-            if time.time() - draft.stat().st_mtime > ABANDONED:
-                draft.unlink()
-
-
 @dataclass(frozen=True)
 class Store:
     """Rows under ``results``, one file per experiment and profile; checkpoints under ``cache``.
+
+    Both may be local folders, or folders of a store that fsspec knows (:func:`.files.place`).
 
     Attributes:
         results: where rows are written to and read from.
@@ -153,17 +84,8 @@ class Store:
         Raises:
             StoreError: if one cannot.
         """
-        for folder, variable in ((self.results, RESULTS_VARIABLE), (self.cache, CACHE_VARIABLE)):
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                with tempfile.TemporaryFile(dir=folder):
-                    pass
-                sweep(folder)
-            except OSError as error:
-                raise StoreError(
-                    f"{folder}: nothing can be stored there ({error.strerror}); "
-                    f"make the folder writable, or name another one with {variable}"
-                ) from None
+        can_be_written(self.results, RESULTS_VARIABLE)
+        can_be_written(self.cache, CACHE_VARIABLE)
 
     def rows_path(self, experiment: str, profile: str) -> Path:
         """The file of one experiment's rows; :data:`.load.PUBLISHED_FILES` says which are published."""
@@ -226,3 +148,34 @@ class Store:
         except CheckpointError as error:
             _LOG.warning("%s; it is trained again", error)
             return None
+
+    def unfinished_path(self, first: Replica) -> Path:
+        """The file of a stage that goes on, beside the checkpoint that its first replica will have."""
+        return self.checkpoint_path(first).with_suffix(".partial.safetensors")
+
+    def save_unfinished(self, of: TrainingStage, checkpoint: Checkpoint) -> None:
+        """Store how far a stage is."""
+        write_atomically(self.unfinished_path(of.first), checkpoints.to_bytes(of, checkpoint))
+
+    def find_unfinished(
+        self, of: TrainingStage, like: Mapping[str, Tensor], program: Program
+    ) -> Checkpoint | None:
+        """How far a stage is, if that is stored, sound and by ``program``; that it is not is logged.
+
+        Args:
+            of: which.
+            like: tensors of the names, shapes and types that it must have.
+            program: what computes it.
+        """
+        path = self.unfinished_path(of.first)
+        if not path.exists():
+            return None
+        try:
+            return checkpoints.read_unfinished(path, of, like, program)
+        except CheckpointError as error:
+            _LOG.warning("%s; it is trained again", error)
+            return None
+
+    def drop_unfinished(self, first: Replica) -> None:
+        """Delete what is stored of a stage that has its checkpoints."""
+        self.unfinished_path(first).unlink(missing_ok=True)

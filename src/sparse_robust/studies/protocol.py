@@ -30,13 +30,14 @@ def controls(
     Args:
         experiment: whose pruning path is controlled.
         title: of the controls.
-        without: attacks that are left out, for what they cost.
+        without: attacks that are left out, for what they cost; ``smoke`` is without C&W anyway.
         seeds: how many of the experiment's seeds are run but at smoke scale; None for all.
     """
 
     def variants(profile: Profile) -> tuple[Spec, ...]:
         (spec,) = experiment.specs[profile]
-        attacks = tuple(attack for attack in spec.attacks if attack.name not in without)
+        left_out = (*without, "C&W") if profile == "smoke" else without
+        attacks = tuple(attack for attack in spec.attacks if attack.name not in left_out)
         return tuple(replace(spec, attacks=attacks, selection=s) for s in ("none", "random"))
 
     return Experiment(
@@ -47,4 +48,5 @@ def controls(
             profile: chosen[: seeds if profile != "smoke" else None]
             for profile, chosen in experiment.seeds.items()
         },
+        needs=experiment.needs,
     )

@@ -7,6 +7,7 @@ before training ends.
 """
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -129,6 +130,7 @@ def objective(
     stage: str,
     dropout: float = 1.0,
     compiled: bool | None = None,
+    done: int = 0,
 ) -> Callable[[Tensor], Tensor]:
     """The loss that :func:`~.training.train` minimises, as a function of the batch's indices [R, batch].
 
@@ -141,9 +143,11 @@ def objective(
         stage: names the streams of moves and dropout.
         dropout: the share of the architecture's dropout probabilities to use.
         compiled: whether to compile; None for on a GPU.
+        done: steps of the stage that came before the first call.
     """
     model.use_dropout(dropout)
-    drawn = draws(seeds, stage, len(x), options.batch_size, options.augment, x.device)
+    every = draws(seeds, stage, len(x), options.batch_size, options.augment, x.device)
+    drawn = itertools.islice(every, done, None)
     loss = compiled_loss() if (x.is_cuda if compiled is None else compiled) else batch_loss
 
     def value(index: Tensor) -> Tensor:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import Literal
 
 import torch
@@ -15,6 +17,9 @@ from sparse_robust.rng import stream
 Objective = Callable[[Tensor], Tensor]
 View = Callable[[int], AbstractContextManager[object]]
 Gradients = Callable[[Tensor], dict[str, Tensor]]
+Snapshot = Callable[[], dict[str, Tensor]]
+Watch = Callable[[int, Snapshot], object]
+"""Called between two steps: the number of steps done, and what takes :attr:`State.tensors` then."""
 
 NOW_AND_THEN = 100
 """Steps between what need not happen at each: reports of progress, and :func:`drop_traces`."""
@@ -79,6 +84,33 @@ class Training:
                 return self.lr * (1 - step / self.steps)
             case "inv":
                 return float(self.lr * (1 + self.gamma * step) ** -self.power)
+
+
+@dataclass(frozen=True)
+class State:
+    """A descent after some of its steps: all that the next one depends on, but for what seeds decide.
+
+    Attributes:
+        steps: done.
+        tensors: by name, [R, ...]: the model's state, and ``momentum/NAME`` of each parameter that trains.
+    """
+
+    steps: int
+    tensors: Mapping[str, Tensor]
+
+
+MOMENTUM = "momentum/"
+"""Before the name of the parameter that a momentum is of."""
+
+
+def snapshot(model: nn.Module, momentum: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """:attr:`State.tensors` as they are now, not copied."""
+    return dict(model.state_dict()) | {MOMENTUM + name: tensor for name, tensor in momentum.items()}
+
+
+def trained(model: nn.Module) -> dict[str, Tensor]:
+    """The values of the parameters that train, by name."""
+    return {name: p.data for name, p in model.named_parameters() if p.requires_grad}
 
 
 def batches(
@@ -160,6 +192,8 @@ def train(
     view: View | None = None,
     objective: Objective | None = None,
     gradients: Gradients | None = None,
+    start: State | None = None,
+    watch: Watch | None = None,
 ) -> None:
     """Minimise each replica's mean cross-entropy in place; masked weights stay exactly zero.
 
@@ -184,6 +218,10 @@ def train(
         gradients: from the indices [R, batch] of a batch to the gradients of its mean loss by parameter name,
             instead of autograd's of the objective; for example
             :class:`~sparse_robust.models.Backpropagation`, which is faster.
+        start: what an earlier call with the same arguments had reached; this one goes on there, and ends with
+            the very numbers of a call that was not interrupted. An objective that draws has to skip the
+            steps done by itself.
+        watch: called after each step but the last; what it raises ends training there.
 
     Raises:
         ValueError: if a batch is larger than the data, or the options need an objective.
@@ -191,7 +229,7 @@ def train(
     """
     if objective is None and (options.augment or options.bfloat16):
         raise ValueError("augment and bfloat16 need an objective, see sparse_robust.training.objective")
-    parameters = {name: p.data for name, p in model.named_parameters() if p.requires_grad}
+    parameters, first = trained(model), start.steps if start else 0
     kept = {name: mask.to(parameters[name].dtype) for name, mask in masks.items() if not mask.all()}
     for name, mask in kept.items():
         parameters[name].mul_(mask)
@@ -199,13 +237,20 @@ def train(
     if gradients is None:
         gradients = by_autograd(model, objective or cross_entropy(model, x, y), options.batch_size)
     descent = Descent(parameters, kept, options)
+    if start:
+        for name, tensor in snapshot(model, descent.momentum).items():
+            tensor.copy_(start.tensors[name])
+        progress(first - first % NOW_AND_THEN)
     orders = batches(seeds, f"order/{stage}", len(x), options.batch_size, x.device)
-    for step, index in zip(range(options.steps), orders, strict=False):
+    state = partial(snapshot, model, descent.momentum)
+    for step, index in enumerate(islice(orders, first, options.steps), first):
         with view(step) if view else nullcontext():
             slopes = gradients(index)
         descent.step(slopes, step)
         if (step + 1) % NOW_AND_THEN == 0:
             progress(NOW_AND_THEN)
+        if watch and step + 1 < options.steps:
+            watch(step + 1, state)
     progress(options.steps % NOW_AND_THEN)
     model.eval()
     for name, p in parameters.items():

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
-from sparse_robust.experiments import Attack, Experiment, Profile, Spec
+from sparse_robust.experiments import Attack, Experiment, Needs, Profile, Spec
 from sparse_robust.studies.protocol import controls
 from sparse_robust.training import Training
 
@@ -106,7 +106,11 @@ def _experiment(name: Literal["vgg", "resnet-32"], title: str, laptop: int) -> E
     """A network for CIFAR-10, with so many seeds at laptop scale, which keeps a core busy for hours each."""
     seeds: dict[Profile, int] = {"smoke": 2, "laptop": laptop, "paper": 10}
     return Experiment(
-        name, title, specs=image_specs(name), seeds={scale: tuple(range(n)) for scale, n in seeds.items()}
+        name,
+        title,
+        specs=image_specs(name),
+        seeds={scale: tuple(range(n)) for scale, n in seeds.items()},
+        needs=Needs(gpus=1),
     )
 
 

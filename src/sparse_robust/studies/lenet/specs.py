@@ -39,7 +39,7 @@ def lenet_smoke(paper: Spec) -> Spec:
         dense=replace(CAFFE, steps=60, lr=0.05, gamma=0.1),
         retrain=replace(CAFFE, steps=20, lr=0.05, gamma=0.3),
         rounds=3,
-        attacks=attacks(10, searches=4, steps=40, lr=0.3),
+        attacks=attacks(10, searches=2, steps=20, lr=1.0),
         test_examples=40,
     )
 
@@ -99,8 +99,9 @@ def lenet_5() -> Experiment:
     smoke = replace(
         lenet_smoke(paper),
         dense=replace(CAFFE, steps=40, lr=0.05, gamma=0.1),
+        retrain=replace(CAFFE, steps=5, lr=0.05, gamma=1.0),
         rounds=2,
-        attacks=attacks(5, searches=4, steps=40, lr=0.3),
+        attacks=attacks(5, searches=2, steps=20, lr=1.0),
         test_examples=20,
     )
     return Experiment(

@@ -46,7 +46,7 @@ def figure_1(name: str, title: str, classes: tuple[int, ...], dense: Training) -
         dense=replace(dense, steps=60),
         retrain=replace(dense, steps=20),
         rounds=3,
-        attacks=attacks(searches=4, steps=40, lr=0.3),  # so short a descent needs long steps to get there
+        attacks=attacks(searches=3, steps=30, lr=0.5),  # so short a descent needs long steps to get there
         test_examples=40,
     )
     return Experiment(

@@ -29,7 +29,7 @@ def over_pruning() -> Experiment:
         replace(
             spec,
             data="mnist-sample",
-            attacks=attacks(10, searches=4, steps=40, lr=0.3),
+            attacks=attacks(10, searches=2, steps=20, lr=1.0),
             test_examples=40,
         )
         for spec in paper

@@ -48,7 +48,7 @@ def verification() -> Experiment:
         "verification",
         "LeNet-300-100: r_inf and r_2 between certificate and attack, along the pruning path",
         specs={
-            "smoke": verified("smoke", 3, 3, 1, SMOKE),
+            "smoke": verified("smoke", 3, 2, 1, SMOKE),
             "laptop": verified("laptop", 4, 20, 10, LAPTOP),
             "paper": verified("paper", 2, 100, 100, limits(30.0, UNSTABLE)),
         },
@@ -75,7 +75,7 @@ def certificates() -> Experiment:
         "certificates",
         "LeNet-300-100: certificates, CLEVER, exact distances and attacks on the same images",
         specs={
-            "smoke": compared("smoke", 1, 5, 4, SMOKE),
+            "smoke": compared("smoke", 1, 3, 4, SMOKE),
             "laptop": compared("laptop", 5, 20, 32, LAPTOP),
             "paper": compared("paper", 20, 30, 32, limits(10.0, UNSTABLE)),
         },
