@@ -7,8 +7,9 @@ import pandas as pd
 
 from sparse_robust.experiments.machine import choose_device
 from sparse_robust.models import COLOUR
+from sparse_robust.studies.catalogue import find
 
-from . import attacks, cifar, replicas
+from . import attacks, batching, cifar, replicas
 from .speeds import compare_speeds, keep_speeds
 
 
@@ -38,6 +39,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     peers.add_argument("--data", metavar="FOLDER", help="folder that holds the data and the models")
     peers.add_argument("--keep", type=Path, metavar="FILE", help="add the rows to a file, as JSON")
 
+    shared = kinds.add_parser(
+        "batching", help="how far numbers of LeNet-300-100s that share a program are from those alone"
+    )
+    shared.add_argument("--device", default="cpu", help=device)
+    shared.add_argument("--replicas", type=int, default=5, help="default: 5")
+    shared.add_argument("--steps", type=int, default=1500, help="of training (default: 1500)")
+    shared.add_argument("--images", type=int, default=500, help="that are attacked (default: 500)")
+    shared.add_argument("--data", metavar="FOLDER", help="folder that holds the data")
+    shared.add_argument("--keep", type=Path, metavar="FILE", help="store the table in a file, as JSON")
+
     images = kinds.add_parser("cifar", help="how fast the networks for CIFAR-10 train and are attacked")
     images.add_argument("--device", default="auto", help=device)
     images.add_argument("--steps", type=int, default=100, help="timed (default: 100)")
@@ -64,6 +75,15 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
             attacks.keep_trials(options.keep, rows)
         return attacks.compare_attacks(rows)
     device = choose_device(options.device)
+    if options.benchmark == "batching":
+        if options.replicas < 2:
+            raise ValueError(f"--replicas must be at least 2 to share a program, got {options.replicas}")
+        (spec,) = find("lenet-300-100").specs["paper"]
+        spec = batching.of_dense(spec, steps=options.steps, images=options.images)
+        table = batching.batching(spec, options.replicas, device, options.data)
+        if options.keep:
+            batching.keep_batching(table, options.keep)
+        return table
     if options.benchmark == "cifar":
         return cifar.measure_all(
             options.nets, steps=options.steps, batch=options.batch, narrow=options.narrow, device=device
