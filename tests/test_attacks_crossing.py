@@ -9,6 +9,7 @@ from torch import Tensor
 from sparse_robust.attacks import deepfool
 from sparse_robust.attacks.linear_model import nearest_crossing
 from sparse_robust.attacks.projection import cross
+from sparse_robust.models import LeNet300100
 from sparse_robust.rng import stream
 from sparse_robust.types import LogitsFn
 
@@ -70,3 +71,18 @@ def test_without_any_gradient_there_is_no_step() -> None:
     logits_fn = affine(torch.tensor([[[2.0, 1.0]]]), torch.ones(1, 1, 2, 3), x)
     for box in (None, (0.0, 1.0)):
         assert bool(nearest_crossing(logits_fn, x, y, box).isposinf().all())
+
+
+def test_where_singular_vectors_cannot_be_computed_no_gradient_is_spared(monkeypatch) -> None:
+    """LAPACK gives up on some layers that pruning has left nearly empty; the attack must not."""
+    model = LeNet300100([0]).eval()
+    x = torch.rand(1, 400, 784, generator=torch.Generator().manual_seed(0))
+    y = model(x).argmax(-1)
+    before = deepfool(model, x, y, steps=3)
+
+    def gives_up(_: torch.Tensor) -> None:
+        raise torch.linalg.LinAlgError("The algorithm failed to converge")
+
+    monkeypatch.setattr("torch.linalg.eigh", gives_up)
+    after = deepfool(model, x, y, steps=3)
+    torch.testing.assert_close(after.x_adv, before.x_adv)

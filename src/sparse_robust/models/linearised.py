@@ -58,13 +58,19 @@ class LinearisedPerceptron:
 
     @torch.no_grad()
     def length_bounds(self, weights: Tensor) -> Tensor | None:
-        """See :meth:`.Linearised.length_bounds`; None for so few that the singular vectors cost more."""
+        """See :meth:`.Linearised.length_bounds`; None for so few that the singular vectors cost more.
+
+        None, too, where they cannot be computed, as of some layers that pruning has left nearly empty.
+        """
         n, count = weights.shape[1:3]
         first = self._weights[0]
         outputs, inputs = first.shape[1:]
         if n * count < WORTH * outputs or min(outputs, inputs) <= LEADING:
             return None
-        squares, vectors = torch.linalg.eigh(torch.bmm(first, first.mT))  # ascending
+        try:
+            squares, vectors = torch.linalg.eigh(torch.bmm(first, first.mT))  # ascending
+        except torch.linalg.LinAlgError:
+            return None
         leading, rest = vectors[..., -LEADING:], squares[..., -LEADING - 1, None]
         excess = squares[..., -LEADING:].unsqueeze(1) - rest.unsqueeze(1)
         parts = []
