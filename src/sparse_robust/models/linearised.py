@@ -69,7 +69,7 @@ class LinearisedPerceptron:
             return None
         try:
             squares, vectors = torch.linalg.eigh(torch.bmm(first, first.mT))  # ascending
-        except torch.linalg.LinAlgError:
+        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
             return None
         leading, rest = vectors[..., -LEADING:], squares[..., -LEADING - 1, None]
         excess = squares[..., -LEADING:].unsqueeze(1) - rest.unsqueeze(1)
